@@ -1,0 +1,169 @@
+"""Chapter 01, max-affine splines."""
+
+import numpy as np
+
+from . import Wrong, call, exercise, value
+
+
+@exercise(
+    "1.1",
+    solution=np.array([1.0, 3.0]),
+    wrong=[np.array([-1.0, -1.0]), np.array([1.0, 1.0]), np.array([3.0, 1.0])],
+    why="2u + 1 = -u + 4 gives 3u = 3, so u = 1, and both pieces are 3 there.",
+)
+def _(attempt):
+    u, height = value(attempt, (2,))
+    if (u, height) == (3.0, 1.0):
+        raise Wrong("which of the two numbers is the place and which the height?")
+    if 3 * u == -3:
+        raise Wrong("when a term changes sides, what happens to its sign?")
+    if u != 1:
+        raise Wrong(f"at u = {u:g} the pieces are {2 * u + 1:g} and {4 - u:g}. Are they equal?")
+    if height != 3:
+        raise Wrong("the place is right. How high is either piece there?")
+
+
+def tangents(f, slope, u):
+    a = slope(u)
+    return a, f(u) - a * u
+
+
+def _tangents_height_as_offset(f, slope, u):
+    return slope(u), f(u)
+
+
+def _tangents_sign(f, slope, u):
+    return slope(u), f(u) + slope(u) * u
+
+
+def _chords(f, slope, u):
+    a = np.diff(f(u), append=f(u[-1] + 1)) / np.diff(u, append=u[-1] + 1)
+    return a, f(u) - a * u
+
+
+@exercise("1.3", solution=tangents, wrong=[_tangents_height_as_offset, _tangents_sign, _chords])
+def _(attempt):
+    u = np.array([-2.0, -0.5, 0.25, 1.5])
+    ab = call(attempt, np.exp, np.exp, u, shape=(2, 4))
+    if np.allclose(ab[0], np.exp(u)) and np.allclose(ab[1], np.exp(u)):
+        raise Wrong("you used the height f(u) as the offset. Where does a line with that offset cross u = 0?")
+    if not np.allclose(ab[0], np.exp(u)):
+        raise Wrong("the slopes are not those of f at the given points. Which function holds its slope?")
+    if not np.allclose(ab[0] * u + ab[1], np.exp(u)):
+        raise Wrong(f"your first line has height {ab[0, 0] * u[0] + ab[1, 0]:.3f} where it should touch f at "
+                    f"{np.exp(u[0]):.3f}. What must the offset be so that they meet?")  # fmt: skip
+
+
+def visible(a, b):
+    seen = []
+    for r in np.lexsort((b, a)):  # by slope, equal slopes by offset
+        if seen and a[seen[-1]] == a[r]:
+            seen.pop()  # the same slope lower down never wins
+        while len(seen) > 1:
+            p, q = seen[-2], seen[-1]
+            q_overtakes_p = (b[p] - b[q]) / (a[q] - a[p])
+            r_overtakes_q = (b[q] - b[r]) / (a[r] - a[q])
+            if q_overtakes_p < r_overtakes_q:
+                break
+            seen.pop()  # q is overtaken before it comes to the top
+        seen.append(r)
+    return np.array(seen)
+
+
+def _visible_on_a_grid(a, b):
+    u = np.arange(-50, 51)
+    return np.unique((u[:, None] * a + b).argmax(1))
+
+
+def _all_slopes(a, b):
+    return np.arange(len(a))
+
+
+def _positive_part(a, b):
+    u = np.geomspace(1e-4, 1e4, 20001)
+    codes = (u[:, None] * a + b).argmax(1)
+    return codes[np.sort(np.unique(codes, return_index=True)[1])]
+
+
+@exercise("1.2", solution=visible, wrong=[_visible_on_a_grid, _all_slopes, _positive_part])
+def _(attempt):
+    a, b = np.array([-1.0, 0.0, 1.0]), np.array([0.0, -1.0, 0.0])
+    first = call(attempt, a, b)
+    if first.shape == (3,):
+        raise Wrong("of the lines -u, -1 and u you call all three visible. Where is -1 ever above |u|?")
+    b[1] = 0.2
+    got = set(call(attempt, a, b))
+    if 0 not in got:
+        raise Wrong("of -u, 0.2 and u you miss the falling line -u. Which line wins far to the left?")
+    if 1 not in got:
+        raise Wrong("of -u, 0.2 and u, the level line wins only between -0.2 and 0.2. Does your method look there?")
+    rng = np.random.default_rng(0)
+    for _ in range(20):
+        a, b = rng.normal(size=30), rng.normal(size=30)
+        got, truth = set(call(attempt, a, b)), set(visible(a, b))
+        if got != truth:
+            raise Wrong(f"for 30 random lines you find {len(got)} visible ones, there are {len(truth)}. "
+                        "Could a line win on a very short interval?")  # fmt: skip
+
+
+def refit(u, y, codes, R):
+    a, b = np.zeros(R), np.full(R, -np.inf)
+    for r in range(R):
+        own = codes == r
+        if own.sum() >= 2:
+            a[r], b[r] = np.polyfit(u[own], y[own], deg=1)
+    return a, b
+
+
+def _refit_through_zero(u, y, codes, R):
+    a, b = np.zeros(R), np.full(R, -np.inf)
+    for r in range(R):
+        own = codes == r
+        if own.sum() >= 2:
+            a[r], b[r] = (u[own] @ y[own]) / (u[own] @ u[own]), 0.0
+    return a, b
+
+
+def _refit_all_points(u, y, codes, R):
+    line = np.polyfit(u, y, deg=1)
+    return np.full(R, line[0]), np.full(R, line[1])
+
+
+def _refit_empty_is_zero(u, y, codes, R):
+    a, b = refit(u, y, codes, R)
+    return a, np.where(np.isfinite(b), b, 0.0)
+
+
+@exercise("1.4", solution=refit, wrong=[_refit_through_zero, _refit_all_points, _refit_empty_is_zero])
+def _(attempt):
+    rng = np.random.default_rng(1)
+    u = np.sort(rng.uniform(0.5, 3, 40))
+    codes = np.repeat([0, 2, 3], [15, 15, 10])  # piece 1 owns nothing
+    y = np.array([1.0, 0.0, -2.0, 0.5])[codes] * u + np.array([0.0, 0.0, 4.0, 1.0])[codes]
+    a, b = call(attempt, u, y, codes, 4, shape=(2, 4))
+    if np.ptp(a) == 0:
+        raise Wrong("all your lines are the same. Which points should line r be fitted to?")
+    if b[1] != -np.inf:
+        raise Wrong(f"piece 1 owns no point, yet its offset is {b[1]:g}, so it may win somewhere. "
+                    "Which offset lets it never win?")  # fmt: skip
+    if abs(a[2] * u[20] + b[2] - y[20]) > 1e-6:
+        raise Wrong("points that lie exactly on a line are missed by your piece 2. May its offset be anything?")
+    good = codes != 1
+    if not np.allclose((a[codes] * u + b[codes])[good], y[good]):
+        raise Wrong("the points of each piece lie on a line here, but your lines do not go through them")
+
+
+@exercise("1.5")
+def _(attempt):
+    rng = np.random.default_rng(2)
+    for R_1, R_2 in [(1, 1), (3, 2), (4, 5), (12, 9)]:
+        splines = [np.sort(rng.normal(size=R)) for R in (R_1, R_2)]
+        (a_1, b_1), (a_2, b_2) = ((a, -0.5 * a**2) for a in splines)  # tangents of u^2 / 2: all visible
+        a, b = call(attempt, a_1, b_1, a_2, b_2)
+        u = np.linspace(-4, 4, 2001)[:, None]
+        truth = (u * a_1 + b_1).max(1) + (u * a_2 + b_2).max(1)
+        if not np.allclose((u * a + b).max(1), truth):
+            worst = float(np.abs((u * a + b).max(1) - truth).max())
+            raise Wrong(f"your spline differs from the sum by up to {worst:.3g}. What is the slope of a sum?")
+        if len(a) > R_1 + R_2 - 1:
+            raise Wrong(f"right values, but with {len(a)} pieces for {R_1} and {R_2}: how many kinks can the sum have?")

@@ -1,0 +1,132 @@
+"""The look of the book: colours with a fixed meaning, captions, drawings of partitions."""
+
+import io
+import platform
+
+import matplotlib.pyplot as plt
+import numpy as np
+import torch
+from IPython.display import Image, Markdown, display
+from matplotlib.colors import ListedColormap
+
+# Okabe-Ito colours. One colour, one meaning, in every chapter.
+BLACK, GREY = "#000000", "#6E6E6E"  # data and targets; helper lines
+VERMILION, BLUE = "#D55E00", "#0072B2"  # hard (max, ReLU, the spline); soft
+SKY, ORANGE, GREEN, PURPLE, YELLOW = "#56B4E9", "#E69F00", "#009E73", "#CC79A7", "#F0E442"
+PIECES = [SKY, ORANGE, GREEN, PURPLE, YELLOW, BLUE, VERMILION, GREY]  # piece 0, 1, 2, ...
+CLASSES = [ORANGE, SKY, GREEN, PURPLE]  # class 0, 1, 2, 3
+MARKERS = "osD^"  # the same classes, told without colour
+DPI = 90
+
+_figures = {"chapter": None, "numbers": {}}
+
+
+def setup(chapter):
+    """Begin a chapter: set the figure style, start its figure numbers, print the versions in use.
+
+    Examples
+    --------
+    >>> setup(1)  # doctest: +ELLIPSIS
+    Chapter 1, with mad_max_lib ...
+    """
+    from . import __version__
+
+    plt.rcParams.update({
+        "figure.dpi": DPI, "figure.facecolor": "white", "savefig.facecolor": "white",
+        "figure.figsize": (6, 4), "figure.constrained_layout.use": True,
+        "axes.spines.top": False, "axes.spines.right": False, "axes.grid": False,
+        "font.size": 11, "axes.titlesize": 12, "axes.labelsize": 11, "legend.frameon": False,
+        "lines.linewidth": 2, "image.cmap": "viridis",
+        "axes.prop_cycle": plt.cycler(color=[BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY, BLACK]),
+    })  # fmt: skip
+    _figures.update(chapter=chapter, numbers={})
+    print(
+        f"Chapter {chapter}, with mad_max_lib {__version__}, numpy {np.__version__}, "
+        f"torch {torch.__version__.split('+')[0]}, Python {platform.python_version()}"
+    )
+
+
+def numbered(caption):
+    """The caption with its figure number; the same caption keeps its number when a cell is run again.
+
+    Raises
+    ------
+    ValueError
+        Fewer than eight words: a caption states what the figure shows, not what it plots.
+    """
+    if len(caption.split()) < 8:
+        raise ValueError(f"a caption states the finding in at least eight words, got {caption!r}")
+    number = _figures["numbers"].setdefault(caption, len(_figures["numbers"]) + 1)
+    return f"**Figure {_figures['chapter']}.{number}.** {caption}"
+
+
+def png(fig):
+    """The figure as PNG bytes at the book's fixed size."""
+    buffer = io.BytesIO()
+    fig.savefig(buffer, format="png", dpi=DPI, facecolor="white")
+    return buffer.getvalue()
+
+
+def show(fig, caption):
+    """Display a figure with a visible sentence that states what it shows, then close it."""
+    text = numbered(caption)
+    display(Image(png(fig), alt=caption))
+    display(Markdown(text))
+    plt.close(fig)
+
+
+def grid(bounds, n):
+    """Centres of an n x n grid of pixels: (n * n, 2), rows from the bottom up.
+
+    Examples
+    --------
+    >>> grid((0, 2, 0, 2), 2)
+    array([[0.5, 0.5],
+           [1.5, 0.5],
+           [0.5, 1.5],
+           [1.5, 1.5]])
+    """
+    left, right, bottom, top = bounds
+    s = left + (np.arange(n) + 0.5) * (right - left) / n
+    t = bottom + (np.arange(n) + 0.5) * (top - bottom) / n
+    return np.stack(np.meshgrid(s, t), axis=-1).reshape(-1, 2)
+
+
+def draw_regions(ax, codes, labels, bounds, colors=CLASSES):
+    """Draw the regions of a fine grid of points, coloured by label, borders where the code changes.
+
+    Parameters
+    ----------
+    ax : matplotlib axis
+    codes : (n * n, units) integer array
+        Code of each point of ``grid(bounds, n)``.
+    labels : (n * n,) integer array
+        Which colour each point gets: a class, or a winning piece.
+    bounds : (left, right, bottom, top)
+    colors : list of colours
+    """
+    n = round(len(codes) ** 0.5)
+    codes, labels = codes.reshape(n, n, -1), labels.reshape(n, n)
+    border = np.zeros((n, n), bool)
+    border[:-1] |= (codes[1:] != codes[:-1]).any(-1)
+    border[:, :-1] |= (codes[:, 1:] != codes[:, :-1]).any(-1)
+    look = {"extent": bounds, "origin": "lower", "interpolation": "nearest"}
+    ax.imshow(labels, cmap=ListedColormap(colors), vmin=-0.5, vmax=len(colors) - 0.5, alpha=0.45, **look)
+    ax.imshow(np.where(border, 0.2, np.nan), cmap="gray", vmin=0, vmax=1, **look)
+    ax.set(aspect="equal", xlabel="$x_1$", ylabel="$x_2$")
+
+
+def draw_points(ax, x, y, size=14):
+    """Draw labelled points of the plane; marker and colour both tell the class."""
+    for c in np.unique(y):
+        ax.scatter(*x[y == c].T, s=size, marker=MARKERS[c], color=CLASSES[c], edgecolor="black", lw=0.5)
+    ax.set(aspect="equal", xlabel="$x_1$", ylabel="$x_2$")
+
+
+def draw_image(ax, image, title="", signed=False):
+    """Draw one image without ticks; signed images share a scale around zero."""
+    limit = np.abs(image).max()
+    look = {"cmap": "RdBu_r", "vmin": -limit, "vmax": limit} if signed else {"cmap": "gray_r"}
+    ax.imshow(image, **look)
+    ax.set_title(title)
+    ax.set(xticks=[], yticks=[])

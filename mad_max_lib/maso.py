@@ -1,0 +1,116 @@
+"""The max-affine spline operator, MASO: the object that every chapter is about."""
+
+from .arrays import cast, check_input, check_parameter, namespace
+
+
+class MASO:
+    """K max-affine splines side by side: ``[S(x)]_k = max_r <A[k, r], x> + B[k, r]``.
+
+    Each of the K units holds R affine pieces, evaluates all of them at x and keeps the largest.
+    The input is cut into regions by which piece wins; on each region the output is affine in x.
+    Works alike on NumPy arrays and torch tensors: results have the type, dtype and device of ``x``.
+
+    Parameters
+    ----------
+    A : (K, R, D) floating array
+        Slopes: ``A[k, r]`` is the gradient of piece r of unit k.
+    B : (K, R) floating array
+        Offsets: ``B[k, r]``; ``-inf`` marks an absent piece, which never wins.
+
+    Raises
+    ------
+    TypeError
+        Not arrays, not floating, or NumPy and torch mixed.
+    ValueError
+        Shapes that disagree, an empty axis, NaN or infinity, or a unit without any piece.
+
+    Notes
+    -----
+    Ties go to the lowest piece. Source: Balestriero and Baraniuk, *Mad Max*, definition of the MASO.
+
+    Examples
+    --------
+    The absolute value is the larger of -x and x:
+
+    >>> import numpy as np
+    >>> absolute = MASO(A=np.array([[[-1.0], [1.0]]]), B=np.zeros((1, 2)))
+    >>> absolute(np.array([[-3.0], [2.0]]))
+    array([[3.],
+           [2.]])
+    >>> absolute.codes(np.array([[-3.0], [2.0]]))
+    array([[0],
+           [1]])
+    """
+
+    def __init__(self, A, B):
+        namespace(A=A, B=B)
+        check_parameter("A", A, "K", "R", "D")
+        check_parameter("B", B, *A.shape[:2], absent=True)
+        empty = (B == -float("inf")).all(-1)
+        if empty.any():
+            unit = int(empty.nonzero()[0][0])
+            raise ValueError(f"B marks every piece of unit {unit} as absent (-inf); each unit needs at least one")
+        self.A, self.B = A, cast(B, A)
+
+    def __repr__(self):
+        K, R, D = self.A.shape
+        return f"MASO with K={K} units of R={R} pieces on D={D} inputs"
+
+    def scores(self, x):
+        """Value of every piece of every unit: (N, K, R), for x of shape (N, D)."""
+        K, R, D = self.A.shape
+        x = check_input(x, self.A, "N", D)
+        A, B = cast(self.A, x), cast(self.B, x)
+        scores = (x @ A.reshape(K * R, D).T).reshape(-1, K, R) + B
+        if not (namespace(x=x).isfinite(scores) | (scores == B)).all():  # equal: -inf, an absent piece
+            raise ValueError(f"x is too large: <A[k, r], x> + B[k, r] must be finite, but overflows {x.dtype}")
+        return scores
+
+    def codes(self, x):
+        """Index of the winning piece of every unit: (N, K) integers; ties go to the lowest."""
+        return self.scores(x).argmax(-1)
+
+    def __call__(self, x):
+        """The output, the largest score of every unit: (N, K)."""
+        scores = self.scores(x)
+        N, K, R = scores.shape
+        xp = namespace(scores=scores)
+        winners = scores.argmax(-1).reshape(N * K)
+        return scores.reshape(N * K, R)[xp.arange(N * K), winners].reshape(N, K)
+
+    def slopes(self, x):
+        """The matrix A[x] that x is multiplied by, row k from unit k's winner: (N, K, D)."""
+        codes = self.codes(x)
+        xp = namespace(codes=codes)
+        return cast(self.A, check_input(x, self.A, "N", "D"))[xp.arange(codes.shape[1]), codes]
+
+    def offsets(self, x):
+        """The vector B[x] that is added: (N, K), so that ``A[x] x + B[x]`` is the output."""
+        codes = self.codes(x)
+        xp = namespace(codes=codes)
+        return cast(self.B, check_input(x, self.A, "N", "D"))[xp.arange(codes.shape[1]), codes]
+
+    def after(self, W, b):
+        """The MASO of ``x -> maso(W x + b)``: an affine step in front is absorbed into the pieces.
+
+        Parameters
+        ----------
+        W : (D, D_in) floating array
+        b : (D,) floating array
+
+        Returns
+        -------
+        MASO with slopes ``A[k, r] @ W`` and offsets ``B[k, r] + A[k, r] @ b``
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from mad_max_lib.operators import relu
+        >>> layer = relu(2).after(W=np.array([[1.0], [-1.0]]), b=np.array([0.0, 1.0]))
+        >>> layer(np.array([[3.0]]))
+        array([[3., 0.]])
+        """
+        namespace(A=self.A, W=W, b=b)
+        check_parameter("W", W, self.A.shape[2], "D_in")
+        check_parameter("b", b, self.A.shape[2])
+        return MASO(self.A @ cast(W, self.A), self.B + self.A @ cast(b, self.A))
