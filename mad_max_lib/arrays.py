@@ -33,7 +33,8 @@ def namespace(**arrays):
 
 def is_floating(array):
     """Whether the array holds floating-point numbers (real ones)."""
-    return array.is_floating_point() if isinstance(array, torch.Tensor) else np.issubdtype(array.dtype, np.floating)
+    in_torch = isinstance(array, torch.Tensor)
+    return array.is_floating_point() if in_torch else np.issubdtype(array.dtype, np.floating)
 
 
 def check_shape(name, array, *shape):
@@ -48,7 +49,8 @@ def check_shape(name, array, *shape):
     """
     wanted = "(" + ", ".join(map(str, shape)) + ("," if len(shape) == 1 else "") + ")"
     sizes_fit = len(array.shape) == len(shape) and all(
-        size >= 1 if isinstance(want, str) else size == want for size, want in zip(array.shape, shape, strict=True)
+        size >= 1 if isinstance(want, str) else size == want
+        for size, want in zip(array.shape, shape, strict=True)
     )
     if not sizes_fit:
         empty = ", which is empty" if 0 in array.shape else ""
@@ -70,8 +72,8 @@ def check_finite(name, array, absent=False):
     if absent:
         good = good | xp.isneginf(array)
     if not good.all():
-        count = int((~good).sum())
-        raise ValueError(f"{name} must be finite; entries that are NaN or infinite: {count} of {np.prod(array.shape)}")
+        count = f"{int((~good).sum())} of {np.prod(array.shape)}"
+        raise ValueError(f"{name} must be finite; entries that are NaN or infinite: {count}")
 
 
 def check_parameter(name, array, *shape, absent=False):

@@ -7,6 +7,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import torch
 from IPython.display import Image, Markdown, display
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import ListedColormap
 
 # Okabe-Ito colours. One colour, one meaning, in every chapter.
@@ -63,7 +64,8 @@ def numbered(caption):
 def png(fig):
     """The figure as PNG bytes at the book's fixed size."""
     buffer = io.BytesIO()
-    fig.savefig(buffer, format="png", dpi=DPI, facecolor="white")
+    fig.set(dpi=DPI, facecolor="white")
+    FigureCanvasAgg(fig).print_png(buffer)  # savefig would draw twice
     return buffer.getvalue()
 
 
@@ -124,9 +126,9 @@ def draw_points(ax, x, y, size=14):
 
 
 def draw_image(ax, image, title="", signed=False):
-    """Draw one image without ticks; signed images share a scale around zero."""
+    """Draw one image without ticks: ink is dark; a signed image is red above zero and blue below."""
     limit = np.abs(image).max()
     look = {"cmap": "RdBu_r", "vmin": -limit, "vmax": limit} if signed else {"cmap": "gray_r"}
     ax.imshow(image, **look)
-    ax.set_title(title)
-    ax.set(xticks=[], yticks=[])
+    ax.set(title=title, xticks=[], yticks=[])
+    ax.spines[:].set(visible=True, color=GREY, linewidth=0.8)

@@ -49,7 +49,7 @@ class MASO:
         empty = (B == -float("inf")).all(-1)
         if empty.any():
             unit = int(empty.nonzero()[0][0])
-            raise ValueError(f"B marks every piece of unit {unit} as absent (-inf); each unit needs at least one")
+            raise ValueError(f"B marks every piece of unit {unit} as absent (-inf); a unit needs at least one")
         self.A, self.B = A, cast(B, A)
 
     def __repr__(self):
@@ -63,7 +63,7 @@ class MASO:
         A, B = cast(self.A, x), cast(self.B, x)
         scores = (x @ A.reshape(K * R, D).T).reshape(-1, K, R) + B
         if not (namespace(x=x).isfinite(scores) | (scores == B)).all():  # equal: -inf, an absent piece
-            raise ValueError(f"x is too large: <A[k, r], x> + B[k, r] must be finite, but overflows {x.dtype}")
+            raise ValueError(f"x is too large: <A[k, r], x> + B[k, r] must be finite, it overflows {x.dtype}")
         return scores
 
     def codes(self, x):

@@ -55,7 +55,7 @@ def leaky_relu(K, slope, like=None):
            [ 2. ]])
     """
     if not isinstance(slope, Real) or not 0.0 <= slope < 1.0:
-        raise ValueError(f"slope must be a number in [0, 1), got {slope!r}; above 1 it is a minimum, not a maximum")
+        raise ValueError(f"slope must be a number in [0, 1), got {slope!r}; above 1 it is no maximum")
     return _elementwise(K, slope, 1.0, like)
 
 
@@ -193,7 +193,7 @@ def max_pool2d(input_shape, kernel, stride=None, padding=0, dilation=1, like=Non
     """
     A, absent = _windows(input_shape, kernel, stride, padding, dilation, like)
     if absent.all(1).any():
-        raise ValueError(f"padding={padding} leaves a window that sees nothing of input_shape={tuple(input_shape)}")
+        raise ValueError(f"padding={padding} leaves a window that sees nothing of input_shape={input_shape}")
     B = _zeros(absent.shape, like)
     B[absent] = -float("inf")
     return MASO(A, B)
@@ -238,7 +238,7 @@ def _taps(size, kernel, stride, padding, dilation, padding_mode):
     for n, k, s, p, d in zip(size, kernel, stride, padding, dilation, strict=True):
         span = d * (k - 1) + 1
         if span > n + 2 * p:
-            raise ValueError(f"kernel spans {span} entries, but input_shape has {n}, with padding {n + 2 * p}")
+            raise ValueError(f"kernel spans {span} entries, but input_shape has {n}; padded, {n + 2 * p}")
         line = s * np.arange((n + 2 * p - span) // s + 1)[:, None] + d * np.arange(k) - p
         if padding_mode == "circular":
             line %= n
@@ -264,7 +264,8 @@ def _zeros(shape, like):
     xp = namespace(like=like)
     if not is_floating(like):
         raise TypeError(f"like must hold floating-point numbers, got {like.dtype}")
-    return torch.zeros(shape, dtype=like.dtype, device=like.device) if xp is torch else np.zeros(shape, like.dtype)
+    where = {"device": like.device} if xp is torch else {}
+    return xp.zeros(shape, dtype=like.dtype, **where)
 
 
 def _eye(K, like):

@@ -1,6 +1,7 @@
 """Training: one loop, one rule for the device, one way to draw weights."""
 
 import os
+from numbers import Real
 
 import numpy as np
 import torch
@@ -56,7 +57,8 @@ def mlp(sizes, rng, dtype=torch.float64):
 
     Examples
     --------
-    >>> mlp([2, 45, 4], np.random.default_rng(0))(torch.zeros(1, 2, dtype=torch.float64, device=device())).shape
+    >>> model = mlp([2, 45, 4], np.random.default_rng(0))
+    >>> model(torch.zeros(1, 2, dtype=torch.float64, device=device())).shape
     torch.Size([1, 4])
     """
     check_generator(rng)
@@ -66,7 +68,7 @@ def mlp(sizes, rng, dtype=torch.float64):
         raise TypeError(f"dtype must be a torch floating type, got {dtype}")
     layers = []
     for fan_in, fan_out in zip(sizes, sizes[1:]):  # noqa: B905
-        linear = nn.utils.skip_init(nn.Linear, fan_in, fan_out, dtype=dtype)  # torch would draw from its global seed
+        linear = nn.utils.skip_init(nn.Linear, fan_in, fan_out, dtype=dtype)  # no draw from torch's own seed
         with torch.no_grad():
             linear.weight.copy_(torch.from_numpy(rng.normal(0, (2 / fan_in) ** 0.5, (fan_out, fan_in))))
             linear.bias.copy_(torch.from_numpy(rng.uniform(-0.5, 0.5, fan_out)))
@@ -114,6 +116,8 @@ def fit(model, x, y, epochs, rng, batch=50, lr=1e-3, on_step=None):
     for name, count in {"epochs": epochs, "batch": batch}.items():
         if not isinstance(count, (int, np.integer)) or count < 1:
             raise ValueError(f"{name} must be a whole number of at least 1, got {count!r}")
+    if not isinstance(lr, Real) or not 0.0 < lr < float("inf"):
+        raise ValueError(f"lr must be a positive number, got {lr!r}")
     x, y = _checked(model, x, y)
     adam = torch.optim.Adam(model.parameters(), lr=lr)
     model.train()
@@ -124,7 +128,8 @@ def fit(model, x, y, epochs, rng, batch=50, lr=1e-3, on_step=None):
         for rows in torch.from_numpy(rng.permutation(len(x))).to(y.device).split(batch):
             loss = nn.functional.cross_entropy(model(x[rows]), y[rows])
             if not loss.isfinite():
-                raise FloatingPointError(f"the loss became {loss.item()} at step {len(losses) + 1}; is lr={lr} too large?")
+                step = len(losses) + 1
+                raise FloatingPointError(f"the loss became {loss.item()} at step {step}; is lr={lr} too large?")
             adam.zero_grad()
             loss.backward()
             adam.step()
@@ -148,14 +153,15 @@ def _checked(model, x, y):
         raise ValueError(f"y must have shape ({len(x)},), a label for each point of x, got {tuple(y.shape)}")
     if y.is_floating_point() or y.is_complex() or y.dtype == torch.bool:
         raise TypeError(f"y must hold integer labels, got {y.dtype}")
+    y = y.long()
     try:
         with torch.no_grad():
             C = model.eval()(x[:1]).shape[1]
     except (RuntimeError, IndexError) as error:
-        raise ValueError(f"model must map x of shape {tuple(x.shape)} to (N, C) logits, got: {error}") from error
+        raise ValueError(f"model must map x, {tuple(x.shape)}, to (N, C) logits, got: {error}") from error
     if y.min() < 0 or y.max() >= C:
         raise ValueError(f"y must hold labels from 0 to {C - 1}, got {y.min()} to {y.max()}")
-    return x, y.long().to(parameter.device)
+    return x, y.to(parameter.device)
 
 
 def toy_network(on_step=None):

@@ -140,7 +140,7 @@ def call(attempt, *arguments, shape=None):
     attempt : the reader's version
     *arguments : what to call it with; arrays are copied first
     shape : tuple, optional
-        Shape that the answer must have.
+        Shape that the answer must have; a list of shapes where several arrays must be returned.
     """
     if not callable(attempt):
         raise Wrong(f"a function is expected here, this is {_kind(attempt)}. Was it called already?")
@@ -153,7 +153,11 @@ def call(attempt, *arguments, shape=None):
         raise Wrong(f"your version stopped with {type(error).__name__}: {error}") from None
     if answer is None:
         raise Wrong("your version returns None. Is a `return` missing?")
-    return value(answer, shape)
+    if not isinstance(shape, list):
+        return value(answer, shape)
+    if not isinstance(answer, (tuple, list)) or len(answer) != len(shape):
+        raise Wrong(f"{len(shape)} arrays are expected, your version returns {_kind(answer)}. Which ones are missing?")
+    return [value(part, part_shape) for part, part_shape in zip(answer, shape, strict=True)]
 
 
 def value(answer, shape=None):

@@ -44,13 +44,13 @@ def _chords(f, slope, u):
 @exercise("1.3", solution=tangents, wrong=[_tangents_height_as_offset, _tangents_sign, _chords])
 def _(attempt):
     u = np.array([-2.0, -0.5, 0.25, 1.5])
-    ab = call(attempt, np.exp, np.exp, u, shape=(2, 4))
-    if np.allclose(ab[0], np.exp(u)) and np.allclose(ab[1], np.exp(u)):
+    a, b = call(attempt, np.exp, np.exp, u, shape=[(4,), (4,)])
+    if np.allclose(a, np.exp(u)) and np.allclose(b, np.exp(u)):
         raise Wrong("you used the height f(u) as the offset. Where does a line with that offset cross u = 0?")
-    if not np.allclose(ab[0], np.exp(u)):
+    if not np.allclose(a, np.exp(u)):
         raise Wrong("the slopes are not those of f at the given points. Which function holds its slope?")
-    if not np.allclose(ab[0] * u + ab[1], np.exp(u)):
-        raise Wrong(f"your first line has height {ab[0, 0] * u[0] + ab[1, 0]:.3f} where it should touch f at "
+    if not np.allclose(a * u + b, np.exp(u)):
+        raise Wrong(f"your first line has height {a[0] * u[0] + b[0]:.3f} where it should touch f at "
                     f"{np.exp(u[0]):.3f}. What must the offset be so that they meet?")  # fmt: skip
 
 
@@ -140,7 +140,7 @@ def _(attempt):
     u = np.sort(rng.uniform(0.5, 3, 40))
     codes = np.repeat([0, 2, 3], [15, 15, 10])  # piece 1 owns nothing
     y = np.array([1.0, 0.0, -2.0, 0.5])[codes] * u + np.array([0.0, 0.0, 4.0, 1.0])[codes]
-    a, b = call(attempt, u, y, codes, 4, shape=(2, 4))
+    a, b = call(attempt, u, y, codes, 4, shape=[(4,), (4,)])
     if np.ptp(a) == 0:
         raise Wrong("all your lines are the same. Which points should line r be fitted to?")
     if b[1] != -np.inf:
@@ -159,7 +159,7 @@ def _(attempt):
     for R_1, R_2 in [(1, 1), (3, 2), (4, 5), (12, 9)]:
         splines = [np.sort(rng.normal(size=R)) for R in (R_1, R_2)]
         (a_1, b_1), (a_2, b_2) = ((a, -0.5 * a**2) for a in splines)  # tangents of u^2 / 2: all visible
-        a, b = call(attempt, a_1, b_1, a_2, b_2)
+        a, b = call(attempt, a_1, b_1, a_2, b_2, shape=[None, None])
         u = np.linspace(-4, 4, 2001)[:, None]
         truth = (u * a_1 + b_1).max(1) + (u * a_2 + b_2).max(1)
         if not np.allclose((u * a + b).max(1), truth):
