@@ -14,7 +14,7 @@ from matplotlib.colors import ListedColormap
 BLACK, GREY = "#000000", "#6E6E6E"  # data and targets; helper lines
 VERMILION, BLUE = "#D55E00", "#0072B2"  # hard (max, ReLU, the spline); soft
 SKY, ORANGE, GREEN, PURPLE, YELLOW = "#56B4E9", "#E69F00", "#009E73", "#CC79A7", "#F0E442"
-PIECES = [SKY, ORANGE, GREEN, PURPLE, YELLOW, BLUE, VERMILION, GREY]  # piece 0, 1, 2, ...
+PIECES = [SKY, ORANGE, GREEN, PURPLE, YELLOW, VERMILION, GREY, BLUE]  # piece 0, 1, 2, ...
 CLASSES = [ORANGE, SKY, GREEN, PURPLE]  # class 0, 1, 2, 3
 MARKERS = "osD^"  # the same classes, told without colour
 DPI = 90
@@ -65,7 +65,8 @@ def png(fig):
     """The figure as PNG bytes at the book's fixed size."""
     buffer = io.BytesIO()
     fig.set(dpi=DPI, facecolor="white")
-    FigureCanvasAgg(fig).print_png(buffer)  # savefig would draw twice
+    canvas = fig.canvas if isinstance(fig.canvas, FigureCanvasAgg) else FigureCanvasAgg(fig)
+    canvas.print_png(buffer)  # savefig would draw twice
     return buffer.getvalue()
 
 

@@ -49,7 +49,7 @@ class MASO:
         empty = (B == -float("inf")).all(-1)
         if empty.any():
             unit = int(empty.nonzero()[0][0])
-            raise ValueError(f"B marks every piece of unit {unit} as absent (-inf); a unit needs at least one")
+            raise ValueError(f"B marks all pieces of unit {unit} as absent (-inf); a unit needs at least one")
         self.A, self.B = A, cast(B, A)
 
     def __repr__(self):

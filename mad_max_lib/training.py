@@ -129,7 +129,7 @@ def fit(model, x, y, epochs, rng, batch=50, lr=1e-3, on_step=None):
             loss = nn.functional.cross_entropy(model(x[rows]), y[rows])
             if not loss.isfinite():
                 step = len(losses) + 1
-                raise FloatingPointError(f"the loss became {loss.item()} at step {step}; is lr={lr} too large?")
+                raise FloatingPointError(f"the loss became {loss.item()} at step {step}; is lr={lr} too big?")
             adam.zero_grad()
             loss.backward()
             adam.step()

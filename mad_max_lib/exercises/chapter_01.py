@@ -56,9 +56,9 @@ def _(attempt):
 
 def visible(a, b):
     seen = []
-    for r in np.lexsort((b, a)):  # by slope, equal slopes by offset
+    for r in np.lexsort((-np.arange(len(a)), b, a)):  # by slope, then offset; of equal lines the lower number last
         if seen and a[seen[-1]] == a[r]:
-            seen.pop()  # the same slope lower down never wins
+            seen.pop()  # of one slope only the last, the highest, can be seen
         while len(seen) > 1:
             p, q = seen[-2], seen[-1]
             q_overtakes_p = (b[p] - b[q]) / (a[q] - a[p])
@@ -79,13 +79,30 @@ def _all_slopes(a, b):
     return np.arange(len(a))
 
 
+def _no_parallels(a, b):
+    return np.array([r for r in visible(a + 1e-9 * np.arange(len(a)), b)])
+
+
+def _one_pop(a, b):
+    seen = []
+    for r in np.lexsort((-np.arange(len(a)), b, a)):
+        if seen and a[seen[-1]] == a[r]:
+            seen.pop()
+        if len(seen) > 1:
+            p, q = seen[-2], seen[-1]
+            if (b[p] - b[q]) / (a[q] - a[p]) >= (b[q] - b[r]) / (a[r] - a[q]):
+                seen.pop()
+        seen.append(r)
+    return np.array(seen)
+
+
 def _positive_part(a, b):
     u = np.geomspace(1e-4, 1e4, 20001)
     codes = (u[:, None] * a + b).argmax(1)
     return codes[np.sort(np.unique(codes, return_index=True)[1])]
 
 
-@exercise("1.2", solution=visible, wrong=[_visible_on_a_grid, _all_slopes, _positive_part])
+@exercise("1.2", solution=visible, wrong=[_visible_on_a_grid, _all_slopes, _positive_part, _no_parallels, _one_pop])
 def _(attempt):
     a, b = np.array([-1.0, 0.0, 1.0]), np.array([0.0, -1.0, 0.0])
     first = call(attempt, a, b)
@@ -97,10 +114,17 @@ def _(attempt):
         raise Wrong("of -u, 0.2 and u you miss the falling line -u. Which line wins far to the left?")
     if 1 not in got:
         raise Wrong("of -u, 0.2 and u, the level line wins only between -0.2 and 0.2. Does your method look there?")
+    if 0 in call(attempt, np.array([0.0, 0.0, 1.0]), np.array([0.0, 1.0, 0.0])):
+        raise Wrong("of the lines 0, 1 and u you call the level line 0 visible. Which line runs just above it?")
+    if set(call(attempt, np.array([1.0, 1.0, 0.0]), np.array([0.0, 0.0, 5.0]))) != {0, 2}:
+        raise Wrong("of the lines u, u and 5 the first and the last count. What do you do with equal lines?")
     rng = np.random.default_rng(0)
     for _ in range(20):
         a, b = rng.normal(size=30), rng.normal(size=30)
         got, truth = set(call(attempt, a, b)), set(visible(a, b))
+        if got > truth:
+            raise Wrong(f"for 30 random lines you find {len(got)} visible ones, there are only {len(truth)}. "
+                        "Can one new line hide several earlier ones?")  # fmt: skip
         if got != truth:
             raise Wrong(f"for 30 random lines you find {len(got)} visible ones, there are {len(truth)}. "
                         "Could a line win on a very short interval?")  # fmt: skip
@@ -134,21 +158,41 @@ def _refit_empty_is_zero(u, y, codes, R):
     return a, np.where(np.isfinite(b), b, 0.0)
 
 
-@exercise("1.4", solution=refit, wrong=[_refit_through_zero, _refit_all_points, _refit_empty_is_zero])
+def _refit_swapped(u, y, codes, R):
+    return refit(u, y, codes, R)[::-1]
+
+
+def _refit_single_point(u, y, codes, R):
+    a, b = refit(u, y, codes, R)
+    for r in range(R):
+        if (codes == r).sum() == 1:
+            b[r] = y[codes == r][0]
+    return a, b
+
+
+@exercise(
+    "1.4",
+    solution=refit,
+    wrong=[_refit_through_zero, _refit_all_points, _refit_empty_is_zero, _refit_swapped, _refit_single_point],
+)
 def _(attempt):
     rng = np.random.default_rng(1)
     u = np.sort(rng.uniform(0.5, 3, 40))
-    codes = np.repeat([0, 2, 3], [15, 15, 10])  # piece 1 owns nothing
-    y = np.array([1.0, 0.0, -2.0, 0.5])[codes] * u + np.array([0.0, 0.0, 4.0, 1.0])[codes]
-    a, b = call(attempt, u, y, codes, 4, shape=[(4,), (4,)])
+    codes = np.repeat([0, 2, 3, 4, 5], [15, 15, 7, 2, 1])  # piece 1 owns nothing, piece 5 one point
+    y = np.array([1.0, 0.0, -2.0, 0.5, 3.0, 0.0])[codes] * u + np.array([0.0, 0.0, 4.0, 1.0, 2.0, 7.0])[codes]
+    a, b = call(attempt, u, y, codes, 6, shape=[(6,), (6,)])
+    if a[1] == -np.inf:
+        raise Wrong("slopes come first, then offsets. In which order do you return them?")
     if np.ptp(a) == 0:
         raise Wrong("all your lines are the same. Which points should line r be fitted to?")
     if b[1] != -np.inf:
         raise Wrong(f"piece 1 owns no point, yet its offset is {b[1]:g}, so it may win somewhere. "
                     "Which offset lets it never win?")  # fmt: skip
+    if b[5] != -np.inf:
+        raise Wrong("piece 5 owns a single point. How many points does a line need?")
     if abs(a[2] * u[20] + b[2] - y[20]) > 1e-6:
         raise Wrong("points that lie exactly on a line are missed by your piece 2. May its offset be anything?")
-    good = codes != 1
+    good = codes != 5
     if not np.allclose((a[codes] * u + b[codes])[good], y[good]):
         raise Wrong("the points of each piece lie on a line here, but your lines do not go through them")
 
@@ -167,3 +211,6 @@ def _(attempt):
             raise Wrong(f"your spline differs from the sum by up to {worst:.3g}. What is the slope of a sum?")
         if len(a) > R_1 + R_2 - 1:
             raise Wrong(f"right values, but with {len(a)} pieces for {R_1} and {R_2}: how many kinks can the sum have?")
+    a, _ = call(attempt, np.array([-1.0, 1.0]), np.zeros(2), np.array([-1.0, 1.0]), np.zeros(2), shape=[None, None])
+    if len(a) != 2:
+        raise Wrong(f"|u| + |u| has two visible pieces, you return {len(a)}. What if both splines bend at one place?")

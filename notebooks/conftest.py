@@ -1,0 +1,68 @@
+"""For ``pytest``: holds each notebook to its memory limit, and prints seconds, memory and size at the end."""
+
+import os
+from collections import defaultdict
+from pathlib import Path
+
+import psutil
+import pytest
+from nbval.plugin import IPyNbCell, NbCellError
+
+LIMIT = 500  # MB: Binder gives 1 GB, and a reader has two notebooks open
+
+# the kernels inherit these: one core each, and the notebook's own way of showing figures
+os.environ["OMP_NUM_THREADS"] = "1"
+os.environ.pop("MPLBACKEND", None)
+
+_seconds, _peaks = defaultdict(float), defaultdict(int)
+
+
+def peak(pid):
+    """The most memory a process has held so far, in MB (on macOS: what it holds now)."""
+    status = Path(f"/proc/{pid}/status")
+    if status.exists():
+        return int(status.read_text().split("VmHWM:")[1].split()[0]) * 1024 // 10**6
+    memory = psutil.Process(pid).memory_info()
+    return getattr(memory, "peak_wset", memory.rss) // 10**6
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item):
+    result = yield
+    if isinstance(item, IPyNbCell):
+        before, notebook = getattr(item.parent, "peak", 0), item.parent
+        notebook.peak = peak(notebook.kernel.km.provisioner.pid)
+        item.user_properties.append(("peak", notebook.peak))  # travels from the worker to the report
+        if before <= LIMIT < notebook.peak and not _on_gpu():
+            raise NbCellError(
+                item.cell_num, f"the kernel's memory rose from {before} to {notebook.peak} MB, over the limit of {LIMIT}",
+                item.cell.source,
+            )  # fmt: skip
+    return result
+
+
+def _on_gpu():
+    """Whether kernels hold a GPU's driver too, whose memory says nothing about the notebook."""
+    from mad_max_lib import device  # slow to import, seldom needed
+
+    return device().type == "cuda"
+
+
+def pytest_runtest_logreport(report):
+    name = report.nodeid.split("::")[0]
+    if name.endswith(".ipynb"):
+        _seconds[name] += report.duration
+        _peaks[name] = max([_peaks[name], *(value for key, value in report.user_properties if key == "peak")])
+
+
+def pytest_terminal_summary(terminalreporter, config):
+    if not _seconds:
+        return
+    terminalreporter.section("notebooks")
+    terminalreporter.write_line(f"{'':34} seconds  peak MB   file kB")
+    sizes = {name: (config.rootpath / name).stat().st_size / 1000 for name in _seconds}
+    for name in sorted(_seconds):
+        terminalreporter.write_line(f"{Path(name).name:34} {_seconds[name]:7.1f}  {_peaks[name]:7}  {sizes[name]:8.0f}")
+    terminalreporter.write_line(
+        f"{f'all {len(_seconds)}':34} {sum(_seconds.values()):7.1f}  {max(_peaks.values()):7}  {sum(sizes.values()):8.0f}"
+    )
