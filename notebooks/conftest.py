@@ -34,10 +34,8 @@ def pytest_runtest_call(item):
         notebook.peak = peak(notebook.kernel.km.provisioner.pid)
         item.user_properties.append(("peak", notebook.peak))  # travels from the worker to the report
         if before <= LIMIT < notebook.peak and not _on_gpu():
-            raise NbCellError(
-                item.cell_num, f"the kernel's memory rose from {before} to {notebook.peak} MB, over the limit of {LIMIT}",
-                item.cell.source,
-            )  # fmt: skip
+            why = f"the kernel's memory rose from {before} to {notebook.peak} MB, over the limit of {LIMIT}"
+            raise NbCellError(item.cell_num, why, item.cell.source)
     return result
 
 
@@ -58,11 +56,10 @@ def pytest_runtest_logreport(report):
 def pytest_terminal_summary(terminalreporter, config):
     if not _seconds:
         return
+    rows = [(name, _seconds[name], _peaks[name], (config.rootpath / name).stat().st_size / 1000)
+            for name in sorted(_seconds)]  # fmt: skip
+    _, seconds, peaks, sizes = zip(*rows, strict=True)
     terminalreporter.section("notebooks")
-    terminalreporter.write_line(f"{'':34} seconds  peak MB   file kB")
-    sizes = {name: (config.rootpath / name).stat().st_size / 1000 for name in _seconds}
-    for name in sorted(_seconds):
-        terminalreporter.write_line(f"{Path(name).name:34} {_seconds[name]:7.1f}  {_peaks[name]:7}  {sizes[name]:8.0f}")
-    terminalreporter.write_line(
-        f"{f'all {len(_seconds)}':34} {sum(_seconds.values()):7.1f}  {max(_peaks.values()):7}  {sum(sizes.values()):8.0f}"
-    )
+    terminalreporter.write_line(f"{'':34} seconds  peak MB  file kB")
+    for name, *numbers in [*rows, (f"all {len(rows)}", sum(seconds), max(peaks), sum(sizes))]:
+        terminalreporter.write_line("{:34} {:7.1f}  {:7}  {:7.0f}".format(Path(name).name, *numbers))
