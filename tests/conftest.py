@@ -1,0 +1,5 @@
+"""For ``pytest``: no test opens a window."""
+
+import matplotlib
+
+matplotlib.use("Agg")

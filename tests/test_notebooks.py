@@ -1,0 +1,392 @@
+"""The notebooks keep to the form, the limits and the promises of the book. (nbval runs them.)
+
+Each check is a function from a page to a list of complaints; toy pages prove that each of them can complain.
+"""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from urllib.parse import quote, unquote
+
+import nbformat
+import pytest
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
+
+from mad_max_lib import publish
+from mad_max_lib.exercises import all_exercises
+
+NOT_COUNTED = {"exercise", "hint", "solution", "check", "navigation"}
+EXERCISE = r"^### Exercise (\d+\.\d+)"
+HEADING = r"^(#{1,6}) +(.+?) *$"
+
+
+class Page:
+    """A stored notebook and what the checks ask of it."""
+
+    def __init__(self, path):
+        self.path, self.text = Path(path), Path(path).read_text("utf-8")
+        self.nb = nbformat.reads(self.text, as_version=4)
+        number = self.path.name[:2]
+        self.chapter = int(number) if number.isdigit() else None  # None: back matter
+        self.code = [cell for cell in self.nb.cells if cell.cell_type == "code"]
+        self.markdown = [cell for cell in self.nb.cells if cell.cell_type == "markdown"]
+
+    def headings(self):
+        """(level, text) of every heading."""
+        words = "\n\n".join(prose(cell.source) for cell in self.markdown)
+        return [(len(marks), title) for marks, title in re.findall(HEADING, words, re.M)]
+
+    def outputs(self, kind=None):
+        """All outputs in order; those of one mime type where ``kind`` is given."""
+        found = [output for cell in self.code for output in cell.outputs]
+        return [output for output in found if kind is None or kind in output.get("data", {})]
+
+
+def prose(source):
+    """Markdown without its blocks of code."""
+    return re.sub(r"^```.*?^```", "", source, flags=re.M | re.S)
+
+
+def tags(cell):
+    return set(cell.metadata.get("tags", []))
+
+
+def symbols(source):
+    """What stands between dollars in the first column of a Markdown table."""
+    first_columns = re.findall(r"^\|((?:[^|\\\n]|\\.)*)\|", source, re.M)
+    found = re.findall(r"\$([^$]+)\$", "\n".join(first_columns))
+    return {re.sub(r"\s+", "", symbol) for symbol in found}
+
+
+# --- the checks ------------------------------------------------------------------------------------------
+
+
+def check_stored_form(page):
+    ids = [cell.get("id") for cell in json.loads(page.text)["cells"]]  # nbformat would mend them
+    if len(set(ids)) < len(ids):
+        return [f"a cell id is not unique: {sorted(ids)}"]
+    try:
+        nbformat.validate(page.nb)
+    except nbformat.ValidationError as error:
+        return [f"not a valid notebook: {error.message}"]
+    bar = publish.navigation(page.path.parent).get(page.path)
+    if bar is None:
+        return ["not a page of the book: number it, or name it in publish.BACK_MATTER"]
+    if publish.text(publish.canonical(page.nb, bar)) != page.text:
+        return ["not in canonical form, or its navigation bar is old: run `python3 book.py render` for it"]
+    return []
+
+
+def check_outputs(page):
+    found = [f"a cell was not run: {cell.source[:60]!r}" for cell in page.code if cell.execution_count is None]
+    for output in page.outputs():
+        said = output.get("text", "") + output.get("data", {}).get("text/plain", "")
+        if output.output_type == "error":
+            found.append(f"an error is stored: {output.ename}")
+        if output.get("name") == "stderr":
+            found.append(f"a warning is stored: {said[:80]!r}")
+        if re.search(r"(?<![\w.])/(home|Users|root|tmp|usr|opt|var|mnt|work|srv)/|\b[A-Z]:\\", said):
+            found.append(f"an output holds a path of one machine: {said[:80]!r}")
+    return found
+
+
+def check_limits(page):
+    found = []
+    if len(page.text.encode()) > 1e6:
+        found.append(f"the file has {len(page.text.encode()) / 1e6:.2f} MB, over 1 MB")
+    for cell in page.code:
+        lines = len(cell.source.splitlines())
+        if lines > 25:
+            found.append(f"a code cell has {lines} lines, over 25: {cell.source[:60]!r}")
+    if page.chapter is not None:
+        cells = sum(not tags(cell) & NOT_COUNTED for cell in page.code)
+        counted = "\n\n".join(cell.source for cell in page.markdown if not tags(cell) & NOT_COUNTED)
+        words = len(re.sub(rf"{EXERCISE}.*?(?=^#{{1,3}} |\Z)", "", counted, flags=re.M | re.S).split())
+        if cells > 40:
+            found.append(f"{cells} code cells outside exercises, over 40")
+        if words > 3500:
+            found.append(f"{words} words outside exercises, over 3,500")
+    return found
+
+
+def check_headings(page):
+    levels = [level for level, _ in page.headings()]
+    found = []
+    if levels[:1] != [1] or levels.count(1) != 1:
+        found.append(f"{levels.count(1)} H1 headings, not one at the top")
+    for (before, _), (level, title) in zip(page.headings(), page.headings()[1:], strict=False):
+        if level > before + 1:
+            found.append(f"a heading level is skipped before {title!r}")
+    return found
+
+
+def check_code(page):
+    forbidden = {
+        r"\bpip\b": "pip", r"^\s*!": "a shell command", r"\w://": "a URL",
+        r"(?i)download|urlretrieve|\burllib\b|^\s*import requests\b": "a download",
+        r"""["'](/[A-Za-z]|~/|[A-Z]:[\\/])""": "an absolute path",
+    }  # fmt: skip
+    return [f"{what} in code: {found[0]!r} in {cell.source[:60]!r}"
+            for cell in page.code for pattern, what in forbidden.items()
+            if (found := re.search(pattern, cell.source, re.M))]  # fmt: skip
+
+
+def check_figures(page):
+    found, captions = [], []
+    for cell in page.code:
+        for output, after in zip(cell.outputs, [*cell.outputs[1:], {}], strict=False):
+            if "image/png" not in output.get("data", {}):
+                continue
+            caption = after.get("data", {}).get("text/markdown", "")
+            if not caption.startswith("**Figure"):
+                found.append(f"a figure without a caption: {cell.source[-60:]!r}")
+            elif caption not in captions:
+                captions.append(caption)
+    for number, caption in enumerate(captions, 1):
+        if not caption.startswith(f"**Figure {page.chapter}.{number}.**"):
+            found.append(f"expected figure number {page.chapter}.{number}, found {caption[:40]!r}")
+    return found
+
+
+def check_exercises(page, registered=None):
+    """Headings, registered exercises and tagged cells belong together."""
+    if not page.chapter:
+        return []
+    registered = all_exercises() if registered is None else registered
+    prompts, cells, number = {}, {}, None  # number: of the exercise that the reading has come to
+    for cell in page.nb.cells:
+        if cell.cell_type == "markdown":
+            for part in re.split(r"(?=^#{1,3} )", prose(cell.source), flags=re.M):
+                heading = re.match(EXERCISE, part)
+                if heading and heading[1] in prompts:
+                    return [f"exercise {heading[1]} has two headings"]
+                if heading or re.match(HEADING, part):
+                    number = heading and heading[1]
+                if number:
+                    prompts[number] = prompts.get(number, "") + part
+        elif number:
+            cells.setdefault(number, []).append(cell)
+    found = [] if len(prompts) >= 4 else [f"{len(prompts)} exercises, fewer than four"]
+    here = {number for number in registered if number.split(".")[0] == str(page.chapter)}
+    found += [f"exercise {number} is registered and not in the chapter" for number in here - set(prompts)]
+    for number, prompt in prompts.items():
+        if number not in registered:
+            if "what you should see" not in prompt.lower():
+                found.append(f"exercise {number} has neither a check nor a fold 'What you should see'")
+            continue
+        wanted = {"exercise": "", "check": f'check("{number}"'}
+        if registered[number].solution is not None:
+            wanted["solution"] = f'show_solution("{number}")'
+        for tag, code in wanted.items():
+            if not any(tag in tags(cell) and code in cell.source for cell in cells.get(number, [])):
+                found.append(f"exercise {number} has no cell tagged {tag!r}" + f" with {code}" * bool(code))
+    return found
+
+
+def check_links(page):
+    found = []
+    for cell in page.markdown:
+        words = re.sub(r"`[^`\n]*`", "", prose(cell.source))
+        inner = r"(?:[^()\s]|\([^()\s]*\))+"  # a target may hold a pair of parentheses
+        for target in re.findall(rf"\]\(({inner})\)", words) + re.findall(r'href="([^"]+)"', words):
+            if re.match(r"[\w+.-]+:", target):
+                continue
+            name, _, anchor = target.partition("#")
+            path = page.path.parent / unquote(name) if name else page.path
+            if not path.exists():
+                found.append(f"a link leads nowhere: {target}")
+            elif anchor and quote(anchor, safe=";,/?:@&=+$-_.!~*'()%") != anchor:
+                found.append(f"JupyterLab cannot follow the characters of a link: {target}")
+            elif anchor and anchor not in anchors(Page(path)):
+                found.append(f"no such heading: {target}")
+    return found
+
+
+def anchors(page):
+    """What JupyterLab calls the headings of a page: their text as shown, spaces as dashes."""
+    shown = [re.sub(r"\[([^]]*)\]\([^)]*\)", r"\1", title) for _, title in page.headings()]
+    return {re.sub(r"[*`]", "", title).replace(" ", "-") for title in shown}
+
+
+def check_symbols(page):
+    """Chapters list their symbols in a cell tagged ``symbols``; the notation page holds them all."""
+    if not page.chapter:
+        return []
+    own = set().union(*(symbols(cell.source) for cell in page.markdown if "symbols" in tags(cell)))
+    if not own:
+        return ["no Markdown cell tagged 'symbols' with a table of $symbols$"]
+    notation = page.path.with_name("notation.ipynb")
+    if not notation.exists():
+        return ["there is no notation.ipynb"]
+    known = set().union(*(symbols(cell.source) for cell in Page(notation).markdown))
+    return [f"the symbol ${symbol}$ is not in notation.ipynb" for symbol in sorted(own - known)]
+
+
+CHECKS = [check_stored_form, check_outputs, check_limits, check_headings, check_code, check_figures,
+          check_exercises, check_links, check_symbols]  # fmt: skip
+
+
+@pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
+@pytest.mark.parametrize("path", sorted(publish.NOTEBOOKS.glob("*.ipynb")), ids=lambda path: path.name)
+def test_notebook(path, check):
+    found = check(Page(path))
+    assert not found, "\n".join(found)
+
+
+# --- toy pages: the checks can fail ----------------------------------------------------------------------
+
+
+def png_output():
+    return new_output("display_data", data={"image/png": "aGVsbG8=", "text/plain": "a picture"})
+
+
+def caption_output(number):
+    return new_output("display_data", data={"text/markdown": f"**Figure 1.{number}.** What the picture shows."})
+
+
+def toy_cells():
+    """A sound chapter 1 of four exercises: one checked, three to explore."""
+    explore = "### Exercise 1.{} (explore)\n<details><summary>What you should see</summary>This.</details>"
+    table = "| symbol | name |\n|---|---|\n| $A_{k, r}$, $B$ | slopes |"
+    return [
+        new_markdown_cell("# 01 · A toy\n\nSee [the end](#How-it-ends:-well), [notation](notation.ipynb#Notation)."),
+        new_markdown_cell(table, metadata={"tags": ["symbols"]}),
+        new_code_cell("x = 1", execution_count=1, outputs=[png_output(), caption_output(1)]),
+        new_markdown_cell("## Exercises\n\n### Exercise 1.1: one (2 minutes, quick)\nWhat is it?"),
+        new_code_cell("one = ...", execution_count=2, metadata={"tags": ["exercise"]}),
+        new_code_cell('one = mm.check("1.1", one)', execution_count=3, metadata={"tags": ["check"]}),
+        new_code_cell('mm.show_solution("1.1")', execution_count=4, metadata={"tags": ["solution"]}),
+        *[new_markdown_cell(explore.format(n)) for n in (2, 3, 4)],
+        new_markdown_cell("## How *it* ends: well\n\n```\n# no heading\n```"),
+    ]
+
+
+class Registered:
+    solution = 1
+
+
+def toy_page(folder, cells):
+    """Store the cells as chapter 1 of a small book, in canonical form; the page as the checks see it."""
+    rows = "# Notation\n\n| symbol | name |\n|---|---|\n| $A_{k,r}$ | slopes |\n| $B$ | offsets |"
+    for name, content in {"01_toy": cells, "notation": [new_markdown_cell(rows)]}.items():
+        (folder / f"{name}.ipynb").write_text(nbformat.writes(new_notebook(cells=content)), "utf-8")
+    publish.refresh(folder)
+    return Page(folder / "01_toy.ipynb")
+
+
+def complaints(page):
+    registered = {"1.1": Registered, "2.1": Registered}
+    return {check: check(page, registered) if check is check_exercises else check(page) for check in CHECKS}
+
+
+def test_a_sound_page_passes(tmp_path):
+    assert not any(complaints(toy_page(tmp_path, toy_cells())).values())
+
+
+def put(position, **changes):
+    """A mutation: set attributes of one cell."""
+
+    def mutate(cells):
+        for name, value in changes.items():
+            cells[position][name] = value
+
+    return mutate
+
+
+def add(*cells):
+    return lambda all_cells: all_cells.extend(cells)
+
+
+def code(source, **kwargs):
+    return new_code_cell(source, execution_count=9, **kwargs)
+
+
+def output(text):
+    return [new_output("stream", text=text)]
+
+
+BROKEN = {
+    "a cell was not run": (check_outputs, put(2, execution_count=None)),
+    "an error is stored": (check_outputs, add(code("1/0", outputs=[new_output("error", ename="ValueError")]))),
+    "path of one machine": (check_outputs, add(code("f()", outputs=output("read /home/ann/x.npz")))),
+    "over 1 MB": (check_limits, add(code("f()", outputs=output("x" * 10**6)))),
+    "26 lines": (check_limits, add(code("\n".join(["x = 1"] * 26)))),
+    "41 code cells": (check_limits, add(*[code("x = 1") for _ in range(40)])),
+    "words outside": (check_limits, add(new_markdown_cell("word " * 3500))),
+    "2 H1": (check_headings, add(new_markdown_cell("# Another"))),
+    "0 H1": (check_headings, put(0, source="## A toy")),
+    "skipped before 'Deep'": (check_headings, add(new_markdown_cell("#### Deep"))),
+    "pip": (check_code, add(code("%pip install x"))),
+    "a URL": (check_code, add(code('x = "https://example.org"'))),
+    "a download": (check_code, add(code("load(download=True)"))),
+    "a shell command": (check_code, add(code("!ls"))),
+    "an absolute path": (check_code, add(code('open("/data/x")'))),
+    "without a caption": (check_figures, put(2, outputs=[png_output()])),
+    "expected figure number 1.1": (check_figures, put(2, outputs=[png_output(), caption_output(2)])),
+    "3 exercises, fewer": (check_exercises, lambda cells: cells.pop(7)),
+    "registered and not in": (check_exercises, put(3, source="### Exercise 1.9\nWhat you should see: this.")),
+    "neither a check nor": (check_exercises, put(7, source="### Exercise 1.2: two\nGuess.")),
+    "tagged 'exercise'": (check_exercises, put(4, metadata={})),
+    'tagged \'check\' with check("1.1"': (check_exercises, put(5, source='mm.check("1.2", one)')),
+    "tagged 'solution'": (check_exercises, lambda cells: cells.pop(6)),
+    "two headings": (check_exercises, put(8, source="### Exercise 1.2\nWhat you should see: this.")),
+    "leads nowhere": (check_links, add(new_markdown_cell("[gone](02_gone.ipynb)"))),
+    "no such heading": (check_links, add(new_markdown_cell("[gone](notation.ipynb#Gone)"))),
+    "cannot follow": (check_links, add(new_markdown_cell("## Ça va\n[see](#Ça-va)"))),
+    "tagged 'symbols'": (check_symbols, put(1, metadata={})),
+    "symbol $C$ is not": (check_symbols, put(1, source="| symbol | name |\n|---|---|\n| $C$ | classes |")),
+}
+
+
+@pytest.mark.parametrize("phrase", BROKEN)
+def test_a_broken_page_is_reported(tmp_path, phrase):
+    check, mutate = BROKEN[phrase]
+    cells = toy_cells()
+    mutate(cells)
+    said = complaints(toy_page(tmp_path, cells))
+    assert any(phrase in complaint for complaint in said[check]), said
+
+
+@pytest.mark.parametrize(
+    "phrase, change",
+    {
+        "not in canonical form": lambda nb: nb.cells[2].metadata.update(collapsed=True),
+        "navigation bar is old": lambda nb: nb.cells[0].update(source="[Contents](00_start_here.ipynb)"),
+        "run `python3 book.py render`": lambda nb: nb.cells[3].outputs.append(
+            new_output("stream", name="stderr", text="a warning")),
+        "is not unique": lambda nb: nb.cells[3].update(id=nb.cells[4].id),
+        "not a valid notebook": lambda nb: nb.metadata.kernelspec.pop("display_name"),
+    }.items(),
+)  # fmt: skip
+def test_another_form_is_reported(tmp_path, phrase, change):
+    page = toy_page(tmp_path, toy_cells())
+    change(page.nb)
+    page.text = nbformat.v4.writes(page.nb) + "\n"
+    assert any(phrase in complaint for complaint in check_stored_form(page))
+
+
+def test_a_page_that_the_book_does_not_know_is_reported(tmp_path):
+    (tmp_path / "Untitled.ipynb").write_text(publish.text(publish.canonical(new_notebook())), "utf-8")
+    assert "not a page of the book" in check_stored_form(Page(tmp_path / "Untitled.ipynb"))[0]
+
+
+def test_memory_is_limited_and_the_table_printed(tmp_path):
+    """The notebooks' conftest.py, run on two toys by two workers."""
+    (tmp_path / "conftest.py").write_text((publish.NOTEBOOKS / "conftest.py").read_text("utf-8"), "utf-8")
+    (tmp_path / "pytest.ini").write_text("[pytest]")
+    small = 'import os\nassert os.environ["MPLBACKEND"] != "Agg" and os.environ["OMP_NUM_THREADS"] == "1"'
+    large = "x = bytearray(600 * 10**6)\nx[::4096] = x[::4096]"
+    for name, source in {"01_small": small, "02_large": large}.items():
+        cells = [new_code_cell(source), new_code_cell("y = 1")]
+        (tmp_path / f"{name}.ipynb").write_text(nbformat.writes(new_notebook(cells=cells)), "utf-8")
+    run = subprocess.run(
+        [sys.executable, "-m", "pytest", "--nbval-lax", "--nbval-current-env", "-n2", "--dist=loadfile"],
+        cwd=tmp_path, capture_output=True, text=True,
+        env={**os.environ, "MPLBACKEND": "Agg", "OMP_NUM_THREADS": "2"},
+    )  # fmt: skip
+    assert "1 failed, 3 passed" in run.stdout  # the cell that took the memory, not those after it
+    assert re.search(r"memory rose from \d+ to 6\d\d MB, over the limit of 500", run.stdout)
+    assert re.search(r"01_small.ipynb +\d+\.\d +\d{2,3} +\d\n02_large.ipynb .*\nall 2 .*", run.stdout)
