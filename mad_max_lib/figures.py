@@ -126,10 +126,12 @@ def draw_points(ax, x, y, size=14):
     ax.set(aspect="equal", xlabel="$x_1$", ylabel="$x_2$")
 
 
-def draw_image(ax, image, title="", signed=False):
-    """Draw one image without ticks: ink is dark; a signed image is red above zero and blue below."""
-    limit = np.abs(image).max()
-    look = {"cmap": "RdBu_r", "vmin": -limit, "vmax": limit} if signed else {"cmap": "gray_r"}
-    ax.imshow(image, **look)
+def draw_image(ax, image, title="", signed=False, limit=None):
+    """Draw one image without ticks: ink is dark; a signed image is red above zero and blue below.
+
+    ``limit`` is the value that gets the full colour; by default the largest of the image.
+    """
+    limit = np.abs(image).max() if limit is None else limit
+    ax.imshow(image, cmap="RdBu_r" if signed else "gray_r", vmin=-limit if signed else 0, vmax=limit)
     ax.set(title=title, xticks=[], yticks=[])
     ax.spines[:].set(visible=True, color=GREY, linewidth=0.8)

@@ -79,7 +79,7 @@ class Explorer(ipywidgets.VBox):
             self._error.value = f"<pre>{html.escape(traceback.format_exc(limit=-2))}</pre>"
 
     def _redraw(self):
-        if self._figure.get_children() != self._own:  # the first drawing, or the last left a colour bar or the like
+        if self._figure.get_children() != self._own:  # at first, or a drawing left a colour bar or the like
             self._figure.clear()
             self._figure.set_layout_engine(None)
             self._axes = np.atleast_1d(self._figure.subplots(*self._subplots))
@@ -88,6 +88,8 @@ class Explorer(ipywidgets.VBox):
         for ax in self._axes.flat:
             _empty(ax, self._parts)
         self._draw(self._axes if self._axes.size > 1 else self._axes.flat[0], **self.values)
+        if self._figure.get_children() != self._own:
+            self._figure.set_layout_engine(None)
         self._picture.value = png(self._figure)
         self._figure.set_layout_engine("none")  # a third of the time, and axes would jump while a slider moves
         self._error.value = ""
@@ -104,7 +106,7 @@ class Explorer(ipywidgets.VBox):
 
 
 def _empty(ax, parts):
-    """What ``ax.clear()`` does, keeping the axis' own parts: new ticks cost a third of a redraw."""
+    """What ``ax.clear()`` does, keeping its own parts: new ticks cost a third of a redraw."""
     for artist in set(ax.get_children()) - parts:
         artist.remove()
     ax.containers.clear()

@@ -74,14 +74,18 @@ def verdict(number, attempt):
     >>> verdict("1.1", ...)
     'not attempted'
     """
+    found = _find(number)
     try:
         if attempt is None or attempt is ...:
             raise _NotAttempted
-        _find(number).check(attempt)
-    except _NotAttempted:
+        found.check(attempt)
+    except (_NotAttempted, NotImplementedError):
         return "not attempted"
     except Wrong as question:
         return str(question)
+    except Exception as error:  # an answer so odd that the check itself stumbles
+        what = f"{type(error).__name__}: {error}"
+        return f"this answer cannot be read ({what}). What type and shape were asked for?"
     return "correct"
 
 

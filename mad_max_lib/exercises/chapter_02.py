@@ -8,8 +8,40 @@ from ..maso import MASO
 from . import Wrong, call, exercise, value
 
 
+def all_scores(x, A, B):
+    K, R, D = A.shape
+    return (x @ A.reshape(K * R, D).T).reshape(len(x), K, R) + B
+
+
+def _scores_no_offset(x, A, B):
+    return all_scores(x, A, 0 * B)
+
+
+def _scores_mixed_up(x, A, B):
+    K, R, D = A.shape
+    return (x @ A.transpose(1, 0, 2).reshape(K * R, D).T).reshape(len(x), K, R) + B
+
+
+def _scores_clipped(x, A, B):
+    return np.maximum(all_scores(x, A, B), 0)
+
+
+@exercise("2.1", solution=all_scores, wrong=[_scores_no_offset, _scores_mixed_up, _scores_clipped])
+def _(attempt):
+    rng = np.random.default_rng(3)
+    A, B, x = rng.normal(size=(2, 3, 4)), rng.normal(size=(2, 3)), rng.normal(size=(5, 4))
+    got, truth = call(attempt, x, A, B, shape=(5, 2, 3)), all_scores(x, A, B)
+    if np.allclose(got, truth - B):
+        raise Wrong("at x = 0 all your scores are zero. What should they be there?")
+    if (got >= 0).all():
+        raise Wrong("none of your scores is negative. Is a score already a maximum?")
+    if not np.allclose(got, truth):
+        raise Wrong(f"score [0, 0, 1] should be <A[0, 1], x[0]> + B[0, 1] = {truth[0, 0, 1]:.3f} and is "
+                    f"{got[0, 0, 1]:.3f}. In which order does reshape lay out K and R?")  # fmt: skip
+
+
 @exercise(
-    "2.1",
+    "2.2",
     solution=(32, 4, 128),
     wrong=[(32, 2, 128), (128, 4, 32), (16, 4, 64), (2, 4, 4)],
     why="Two channels of 8 x 8 are D = 128 inputs; 2 x 2 windows leave K = 2 * 4 * 4 = 32 outputs; "
@@ -22,7 +54,7 @@ def _(attempt):
     if R == 2:
         raise Wrong("how many entries compete in one window?")
     if D == 64:
-        raise Wrong("that is right for one channel. How many are there?")
+        raise Wrong("how many numbers are there in both maps together? All of them are inputs.")
     if (K, R, D) != (32, 4, 128):
         raise Wrong("think of the flattened input: how many numbers go in (D), how many come out (K), "
                     "and how many compete for each (R)?")  # fmt: skip
@@ -58,7 +90,15 @@ def _transposed_shift(kernel, D):
     return np.stack([np.roll(np.pad(kernel, (0, D - len(kernel))), -i) for i in range(D)])
 
 
-@exercise("2.2", solution=circulant, wrong=[_toeplitz, _flipped, _not_centred, _transposed_shift])
+def _overwritten(kernel, D):
+    C = np.zeros((D, D))
+    for i in range(D):
+        for j in range(len(kernel)):
+            C[i, (i + j - len(kernel) // 2) % D] = kernel[j]
+    return C
+
+
+@exercise("2.3", solution=circulant, wrong=[_toeplitz, _flipped, _not_centred, _transposed_shift, _overwritten])
 def _(attempt):
     kernel = np.array([1.0, 2.0, 4.0])
     C, truth = call(attempt, kernel, 6, shape=(6, 6)), circulant(kernel, 6)
@@ -72,6 +112,8 @@ def _(attempt):
         raise Wrong(f"row 2 should mix its neighbours and itself, and yours is {C[2]}. Which inputs does output 2 see?")
     if not np.allclose(call(attempt, np.arange(5.0), 7, shape=(7, 7)), circulant(np.arange(5.0), 7)):
         raise Wrong("right for 3 kernel entries, but not for 5. Where is the middle of a kernel?")
+    if not np.allclose(call(attempt, np.arange(1.0, 6.0), 3, shape=(3, 3)), circulant(np.arange(1.0, 6.0), 3)):
+        raise Wrong("a kernel of 5 entries on a ring of 3 goes around it. What if two entries meet one input?")
 
 
 def after(A, B, W, b):
@@ -90,7 +132,7 @@ def _after_bias_as_is(A, B, W, b):
     return A @ W, B + b[: A.shape[0], None]
 
 
-@exercise("2.3", solution=after, wrong=[_after_no_bias, _after_transposed, _after_bias_as_is])
+@exercise("2.4", solution=after, wrong=[_after_no_bias, _after_transposed, _after_bias_as_is])
 def _(attempt):
     rng = np.random.default_rng(0)
     A, B, W, b = rng.normal(size=(3, 4, 3)), rng.normal(size=(3, 4)), rng.normal(size=(3, 3)), rng.normal(size=3)
@@ -119,13 +161,19 @@ def _residual_split(A, B, C, c):
     return A + C[:, None, :] / A.shape[1], B + c[:, None] / A.shape[1]
 
 
-@exercise("2.4", solution=residual, wrong=[_residual_first_piece, _residual_split])
+def _residual_no_offset(A, B, C, c):
+    return A + C[:, None, :], B
+
+
+@exercise("2.5", solution=residual, wrong=[_residual_first_piece, _residual_split, _residual_no_offset])
 def _(attempt):
     rng = np.random.default_rng(1)
     A, B, C, c = rng.normal(size=(3, 2, 5)), rng.normal(size=(3, 2)), rng.normal(size=(3, 5)), rng.normal(size=3)
     new_A, new_B = call(attempt, A, B, C, c, shape=[(3, 2, 5), (3, 2)])
     x = rng.normal(size=(200, 5))
     truth = MASO(A, B)(x) + x @ C.T + c
+    if np.allclose(new_A, A + C[:, None]) and np.allclose(new_B, B):
+        raise Wrong("the slopes are right. What does the layer with its skip give at x = 0?")
     if np.allclose(new_A[:, :-1], A[:, :-1]):
         raise Wrong("only the last piece knows of the skip. What should the output be where another piece wins?")
     if not np.allclose(MASO(new_A, new_B)(x), truth):
@@ -133,7 +181,7 @@ def _(attempt):
                     "how much of the skip must each of them carry?")  # fmt: skip
 
 
-@exercise("2.5")
+@exercise("2.6")
 def _(attempt):
     rng = np.random.default_rng(2)
     for D in (2, 3, 6):
