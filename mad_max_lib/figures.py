@@ -115,7 +115,7 @@ def draw_regions(ax, codes, labels, bounds, colors=CLASSES):
     border[:, :-1] |= (codes[:, 1:] != codes[:, :-1]).any(-1)
     look = {"extent": bounds, "origin": "lower", "interpolation": "nearest"}
     ax.imshow(labels, cmap=ListedColormap(colors), vmin=-0.5, vmax=len(colors) - 0.5, alpha=0.45, **look)
-    ax.imshow(np.where(border, 0.2, np.nan), cmap="gray", vmin=0, vmax=1, **look)
+    ax.imshow(np.where(border, 0.0, np.nan), cmap="gray", vmin=0, vmax=1, alpha=0.55, **look)
     ax.set(aspect="equal", xlabel="$x_1$", ylabel="$x_2$")
 
 

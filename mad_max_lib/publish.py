@@ -4,7 +4,6 @@ The stored form holds what a reader without a kernel needs, text and pictures, a
 from run to run, so that running an unchanged notebook again leaves its file as it was.
 """
 
-import copy
 import os
 import re
 import sys
@@ -70,7 +69,7 @@ def canonical(nb, bar=None):
     >>> canonical(clean) == clean
     True
     """
-    nb = nbformat.v4.upgrade(copy.deepcopy(nb))
+    nb = nbformat.v4.upgrade(nbformat.from_dict(nb))  # a copy
     nb.metadata = nbformat.from_dict({
         "kernelspec": {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"},
         "language_info": {"name": "python"},
@@ -125,7 +124,7 @@ def render(path):
 
 
 def refresh(folder=NOTEBOOKS):
-    """Bring every page into canonical form, its navigation bar up to date, without running it."""
+    """Bring every page into canonical form, its navigation bar up to date; nothing is run."""
     for path, bar in navigation(folder).items():
         _store(path, canonical(nbformat.read(path, as_version=4), bar))
 
@@ -151,7 +150,7 @@ def main(numbers, folder=NOTEBOOKS):
 
 
 def _label(path):
-    """"03 · Title" from the notebook's file name and first heading."""
+    """The text of a link, "03 · Title", from the notebook's file name and first heading."""
     cells = nbformat.read(path, as_version=4).cells
     headings = (re.search(r"^# +(.+)$", cell.source, re.M) for cell in cells if cell.cell_type == "markdown")
     title = next((found[1].strip() for found in headings if found), path.stem)
@@ -171,13 +170,14 @@ def _clean_outputs(outputs, count):
     """Keep text and pictures; drop warnings, what only a kernel can show, and what changes with each run."""
     clean = []
     for output in outputs:
-        if output.get("name") == "stderr":
-            continue
+        data = output.get("data", {})
+        if output.get("name") == "stderr" or (WIDGET_VIEW in data and "image/png" not in data):
+            continue  # a warning, or a widget without a picture, such as a progress bar
         if output.output_type == "stream" and clean and clean[-1].output_type == "stream":
             clean[-1].text += output.text
             continue
-        if "data" in output:
-            output.data.pop(WIDGET_VIEW, None)
+        data.pop(WIDGET_VIEW, None)
+        if data:
             output.metadata = nbformat.NotebookNode()
         if "execution_count" in output:
             output.execution_count = count

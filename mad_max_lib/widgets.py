@@ -34,8 +34,8 @@ class Explorer(ipywidgets.VBox):
 
     Examples
     --------
-    >>> explorer = Explorer(lambda ax, k: ax.plot([0, k]), "A line that rises as steeply as the slider tells.",
-    ...                     k=(0, 5))
+    >>> explorer = Explorer(lambda ax, k: ax.plot([0, k]), k=(0, 5),
+    ...                     caption="A line that rises as steeply as the slider tells.")
     >>> explorer.set(k=3)
     >>> explorer.values
     {'k': 3}
@@ -46,7 +46,9 @@ class Explorer(ipywidgets.VBox):
         self._sliders = {name: _slider(name, choice) for name, choice in ranges.items()}
         self._figure, self._subplots, self._own = plt.figure(figsize=figsize), subplots, None
         plt.close(self._figure)  # only the widget shows it
-        self._picture, self._error = ipywidgets.Image(format="png"), ipywidgets.HTML()
+        # flex-start: the picture keeps its size, where a box would stretch it over the page
+        self._picture = ipywidgets.Image(format="png", layout={"align_self": "flex-start"})
+        self._error = ipywidgets.HTML()
         for slider in self._sliders.values():
             slider.observe(self._moved, "value")
         self._redraw()
@@ -91,7 +93,7 @@ class Explorer(ipywidgets.VBox):
         if self._figure.get_children() != self._own:
             self._figure.set_layout_engine(None)
         self._picture.value = png(self._figure)
-        self._figure.set_layout_engine("none")  # a third of the time, and axes would jump while a slider moves
+        self._figure.set_layout_engine("none")  # it takes a third of the time, and axes would jump about
         self._error.value = ""
 
     def _repr_mimebundle_(self, **kwargs):

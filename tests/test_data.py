@@ -47,6 +47,12 @@ def test_moons_and_circles_are_balanced(N):
     assert np.bincount(y).tolist() == [N // 4] * 4
 
 
+def test_another_seed_moves_every_class():
+    (x, y), (other, _) = (moons_and_circles(400, np.random.default_rng(seed)) for seed in [0, 1])
+    for label in range(4):
+        assert not np.isin(x[y == label], other).any()
+
+
 @pytest.mark.parametrize("seed", range(10))
 def test_moons_and_circles_lie_where_the_docstring_says(seed):
     x, y = moons_and_circles(2000, np.random.default_rng(seed))

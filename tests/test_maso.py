@@ -199,11 +199,12 @@ def test_after_twice_is_after_the_product():
     np.testing.assert_allclose(twice.B, once.B, atol=1e-13)
 
 
-def test_after_takes_the_type_of_the_maso():
-    maso = MASO(np.ones((1, 2, 1), np.float32), np.zeros((1, 2), np.float32)).after(
-        np.ones((1, 3)), np.ones(1)
-    )
-    assert maso.A.dtype == maso.B.dtype == np.float32
+@pytest.mark.parametrize("library", LIBRARIES)
+@pytest.mark.parametrize("dtype, other", [DTYPES, DTYPES[::-1]])
+def test_offsets_and_after_take_the_type_of_the_slopes(library, dtype, other):
+    maso = MASO(make(np.ones((1, 2, 1)), library, dtype), make(np.zeros((1, 2)), library, other))
+    for layer in [maso, maso.after(make(np.ones((1, 3)), library, other), make(np.ones(1), library, other))]:
+        assert layer.A.dtype == layer.B.dtype == make(0, library, dtype).dtype
 
 
 # ---------------------------------------------------------------- types and devices

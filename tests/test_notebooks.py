@@ -81,7 +81,8 @@ def check_stored_form(page):
 
 
 def check_outputs(page):
-    found = [f"a cell was not run: {cell.source[:60]!r}" for cell in page.code if cell.execution_count is None]
+    not_run = [cell for cell in page.code if cell.execution_count is None]
+    found = [f"a cell was not run: {cell.source[:60]!r}" for cell in not_run]
     for output in page.outputs():
         said = output.get("text", "") + output.get("data", {}).get("text/plain", "")
         if output.output_type == "error":
@@ -244,15 +245,17 @@ def png_output():
 
 
 def caption_output(number):
-    return new_output("display_data", data={"text/markdown": f"**Figure 1.{number}.** What the picture shows."})
+    words = f"**Figure 1.{number}.** What the picture shows."
+    return new_output("display_data", data={"text/markdown": words})
 
 
 def toy_cells():
     """A sound chapter 1 of four exercises: one checked, three to explore."""
+    title = "# 01 · A toy\n\nSee [the end](#How-it-ends:-well) and [notation](notation.ipynb#Notation)."
     explore = "### Exercise 1.{} (explore)\n<details><summary>What you should see</summary>This.</details>"
     table = "| symbol | name |\n|---|---|\n| $A_{k, r}$, $B$ | slopes |"
     return [
-        new_markdown_cell("# 01 · A toy\n\nSee [the end](#How-it-ends:-well), [notation](notation.ipynb#Notation)."),
+        new_markdown_cell(title),
         new_markdown_cell(table, metadata={"tags": ["symbols"]}),
         new_code_cell("x = 1", execution_count=1, outputs=[png_output(), caption_output(1)]),
         new_markdown_cell("## Exercises\n\n### Exercise 1.1: one (2 minutes, quick)\nWhat is it?"),
@@ -310,7 +313,7 @@ def output(text):
 
 BROKEN = {
     "a cell was not run": (check_outputs, put(2, execution_count=None)),
-    "an error is stored": (check_outputs, add(code("1/0", outputs=[new_output("error", ename="ValueError")]))),
+    "an error is stored": (check_outputs, put(2, outputs=[new_output("error", ename="ValueError")])),
     "path of one machine": (check_outputs, add(code("f()", outputs=output("read /home/ann/x.npz")))),
     "over 1 MB": (check_limits, add(code("f()", outputs=output("x" * 10**6)))),
     "26 lines": (check_limits, add(code("\n".join(["x = 1"] * 26)))),

@@ -10,7 +10,8 @@ EXPLORER = """\
 import sys
 import mad_max_lib as mm
 mm.setup(1)
-mm.Explorer(lambda ax, k: ax.plot([0, k]), "A line that rises as steeply as the slider tells it to.", k=(0, 5))"""
+mm.Explorer(lambda ax, k: ax.plot([0, k]), k=(0, 5),
+            caption="A line that rises as steeply as the slider tells it to.")"""
 
 
 @pytest.fixture
@@ -87,29 +88,33 @@ def test_canonical_twice_is_canonical_once():
         new_output("stream", name="stderr", text="careful"), new_output("stream", text="1\n"),
         new_output("stream", name="stderr", text="careful"), new_output("stream", text="2\n"),
         new_output("display_data", data=view, metadata={"image/png": {"width": 3}}),
+        new_output("display_data", data={publish.WIDGET_VIEW: {"model_id": "2"}, "text/plain": "0%"}),
         new_output("execute_result", data={"text/plain": "3"}, execution_count=40),
     ]  # fmt: skip
+    slide = {"slideshow": {"slide_type": "sub"}}
     cells = [
-        new_code_cell("f()", execution_count=40, outputs=outputs, metadata={"slideshow": {"slide_type": "slide"}}),
+        new_code_cell("f()", execution_count=40, outputs=outputs, metadata=slide),
         new_code_cell("not_run()"),
         new_markdown_cell("text", metadata={"tags": []}),
     ]
-    messy = new_notebook(cells=cells, metadata={"widgets": {}, "kernelspec": {"name": "x", "display_name": "x"}})
+    kernel = {"name": "x", "display_name": "x"}
+    messy = new_notebook(cells=cells, metadata={"widgets": {}, "kernelspec": kernel})
     once = publish.canonical(messy, bar="[Contents](00_start_here.ipynb)")
     assert publish.text(publish.canonical(once, bar="[Contents](00_start_here.ipynb)")) == publish.text(once)
     assert publish.canonical(once) == once
-    assert len(messy.cells[0].outputs) == 6, "canonical changed its argument"
+    assert len(messy.cells[0].outputs) == 7, "canonical changed its argument"
 
     nbformat.validate(once)
     ran, not_run, words = once.cells[1:-1]
-    assert ran.metadata == {"slideshow": {"slide_type": "slide"}} and words.metadata == {}
+    assert ran.metadata == slide and words.metadata == {}
     assert [output.output_type for output in ran.outputs] == ["stream", "display_data", "execute_result"]
     assert ran.outputs[0].text == "1\n2\n" and publish.WIDGET_VIEW not in ran.outputs[1].data
     assert ran.execution_count == ran.outputs[2].execution_count == 1 and not_run.execution_count is None
 
 
 @pytest.mark.parametrize(
-    "source, said", [("1/0", "ZeroDivisionError: division by zero"), ("import time; time.sleep(99)", "timed out")]
+    "source, said",
+    [("1/0", "ZeroDivisionError: division by zero"), ("import time; time.sleep(99)", "timed out")],
 )
 def test_a_failing_notebook_is_named_and_left_alone(book, capsys, monkeypatch, source, said):
     monkeypatch.setattr(publish, "CELL_SECONDS", 20 if source == "1/0" else 1)

@@ -4,9 +4,11 @@ A check is an ordinary function that receives the reader's attempt and raises ``
 it is registered with its reference solution and the misconceptions that tests see rejected.
 """
 
+import copy
 import importlib
 import inspect
 import os
+import pickle
 import pkgutil
 from dataclasses import dataclass
 from typing import Any
@@ -148,7 +150,7 @@ def call(attempt, *arguments, shape=None):
     """
     if not callable(attempt):
         raise Wrong(f"a function is expected here, this is {_kind(attempt)}. Was it called already?")
-    copies = [a.copy() if isinstance(a, np.ndarray) else a for a in arguments]
+    copies = copy.deepcopy(arguments)
     try:
         answer = attempt(*copies)
     except NotImplementedError:
@@ -157,6 +159,8 @@ def call(attempt, *arguments, shape=None):
         raise Wrong(f"your version stopped with {type(error).__name__}: {error}") from None
     if answer is None:
         raise Wrong("your version returns None. Is a `return` missing?")
+    if pickle.dumps(copies) != pickle.dumps(copy.deepcopy(arguments)):
+        raise Wrong("your version changes its arguments. Can it work on new arrays instead of `*=` or `+=`?")
     if not isinstance(shape, list):
         return value(answer, shape)
     if not isinstance(answer, (tuple, list)) or len(answer) != len(shape):

@@ -54,7 +54,7 @@ def _(attempt):
     if R == 2:
         raise Wrong("how many entries compete in one window?")
     if D == 64:
-        raise Wrong("how many numbers are there in both maps together? All of them are inputs.")
+        raise Wrong("all numbers of both maps are inputs. How many is that?")
     if (K, R, D) != (32, 4, 128):
         raise Wrong("think of the flattened input: how many numbers go in (D), how many come out (K), "
                     "and how many compete for each (R)?")  # fmt: skip

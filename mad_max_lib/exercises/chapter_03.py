@@ -6,7 +6,7 @@ from . import Wrong, call, exercise, value
 
 
 @exercise(
-    "3.1",
+    "3.3",
     solution=11,
     wrong=[16, 10, 15],
     why="One region to begin with; line i crosses the i - 1 earlier ones and cuts i regions in two: "
@@ -47,10 +47,16 @@ def _gradient_overflow(logits, y):
     return (p - np.eye(logits.shape[1])[y]) / len(y)
 
 
+def _gradient_global_shift(logits, y):
+    p = np.exp(logits - logits.max())
+    p /= p.sum(axis=1, keepdims=True)
+    return (p - np.eye(logits.shape[1])[y]) / len(y)
+
+
 @exercise(
-    "3.2",
+    "3.1",
     solution=loss_gradient,
-    wrong=[_gradient_of_sum, _gradient_sign, _gradient_no_target, _gradient_overflow],
+    wrong=[_gradient_of_sum, _gradient_sign, _gradient_no_target, _gradient_overflow, _gradient_global_shift],
 )
 def _(attempt):
     rng = np.random.default_rng(0)
@@ -60,7 +66,7 @@ def _(attempt):
         raise Wrong("your gradient is 6 times too large for 6 points. Is the loss a sum or a mean?")
     if np.allclose(got, -truth):
         raise Wrong("your gradient points the other way. Should the loss fall or rise when the right logit grows?")
-    if not np.allclose(got.sum(axis=1), 0):
+    if not np.allclose(got.sum(axis=1), 0, atol=1e-6):
         raise Wrong("the rows should add up to zero: one constant added to all logits changes nothing. "
                     "What is missing at the true class?")  # fmt: skip
     if not np.allclose(got, truth):
@@ -69,6 +75,11 @@ def _(attempt):
         big = call(attempt, np.array([[1000.0, 999.0]]), np.array([0]), shape=(1, 2))
     if not np.allclose(big, loss_gradient(np.array([[1000.0, 999.0]]), np.array([0]))):
         raise Wrong("logits of 1000 and 999 go wrong. What may be subtracted from all logits without any effect?")
+    mixed, labels = np.array([[1000.0, 999.0], [0.0, 1.0]]), np.array([0, 0])
+    with np.errstate(all="ignore"):
+        both = np.asarray(attempt(mixed.copy(), labels.copy()))
+    if not np.allclose(both, loss_gradient(mixed, labels)):
+        raise Wrong("one point with logits near 1000 spoils another one with logits near 0. What belongs to each row?")
 
 
 def affine(params, gates):
@@ -94,7 +105,16 @@ def _affine_bias_ungated(params, gates):
     return A_x, b_x
 
 
-@exercise("3.3", solution=affine, wrong=[_affine_no_gates, _affine_last_bias, _affine_bias_ungated])
+def _affine_in_place(params, gates):
+    A_x, b_x = params[0]
+    for (W, b), gate in zip(params[1:], gates, strict=True):
+        A_x *= gate[:, None]
+        b_x *= gate
+        A_x, b_x = W @ A_x, W @ b_x + b
+    return A_x, b_x
+
+
+@exercise("3.2", solution=affine, wrong=[_affine_no_gates, _affine_last_bias, _affine_bias_ungated, _affine_in_place])
 def _(attempt):
     rng = np.random.default_rng(1)
     sizes = [3, 5, 4, 2]
@@ -136,7 +156,23 @@ def _counts_how_many_on(codes_1, codes_2, training_1, training_2):
     return len(np.unique(on)), len(np.unique(training_on))
 
 
-@exercise("3.4", solution=counts, wrong=[_counts_product, _counts_last, _counts_how_many_on])
+def _counts_as_numbers(codes_1, codes_2, training_1, training_2):
+    def number(codes):
+        return codes @ 2.0 ** np.arange(codes.shape[1])
+
+    grid, training = number(np.hstack([codes_1, codes_2])), number(np.hstack([training_1, training_2]))
+    return len(np.unique(grid)), len(np.unique(training))
+
+
+def _counts_swapped(codes_1, codes_2, training_1, training_2):
+    return counts(codes_1, codes_2, training_1, training_2)[::-1]
+
+
+@exercise(
+    "3.4",
+    solution=counts,
+    wrong=[_counts_product, _counts_last, _counts_how_many_on, _counts_as_numbers, _counts_swapped],
+)
 def _(attempt):
     rng = np.random.default_rng(2)
     codes_1, codes_2 = rng.random((300, 4)) > 0.7, rng.random((300, 3)) > 0.6
@@ -149,15 +185,22 @@ def _(attempt):
         raise Wrong("that counts the codes of layer 2 alone. May two points share those and differ in layer 1?")
     if (regions, occupied) == _counts_how_many_on(*arguments):
         raise Wrong("two codes with equally many open gates need not be equal. What makes two codes the same?")
+    if (regions, occupied) == truth[::-1]:
+        raise Wrong("you find more regions at 20 training points than on the grid. In which order do the counts come?")
     if (regions, occupied) != truth:
-        raise Wrong(f"of 300 random codes you find {regions:g} different ones and {occupied:g} in the first 20. "
-                    "Is a region's code that of both layers together?")  # fmt: skip
+        raise Wrong(f"300 points with random codes lie in {truth[0]} regions and 20 of them in {truth[1]}, "
+                    f"you count {regions:g} and {occupied:g}. Which codes do you take for equal?")  # fmt: skip
+    long = np.zeros((2, 60), dtype=bool)
+    long[1, 0] = True
+    long_regions, _ = call(attempt, long, ~long[:, ::-1], long, long, shape=[(), ()])
+    if long_regions != 2:
+        raise Wrong("two codes of 120 gates that differ in one place count as the same. How many digits has a number?")
 
 
 @exercise("3.5")
 def _(attempt):
     rng = np.random.default_rng(3)
-    sizes = [3, 6, 6, 2]
+    sizes = [3, 6, 6, 6, 2]
     params = [(rng.normal(size=(o, i)), rng.normal(size=o)) for i, o in zip(sizes, sizes[1:], strict=False)]
 
     def code(x):

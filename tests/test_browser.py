@@ -1,0 +1,349 @@
+"""Chapters in a real JupyterLab in a real browser: every cell runs, every slider redraws its picture.
+
+Chapters 00, 01 and 03, or those named by MAD_MAX_BROWSER_CHAPTERS="00 02"; with MAD_MAX_SCREENSHOTS=folder a
+picture of every screen is kept.
+"""
+
+import base64
+import io
+import json
+import os
+import re
+import shutil
+import socket
+import statistics
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import matplotlib.image
+import pytest
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
+
+from mad_max_lib import publish
+
+playwright = pytest.importorskip("playwright.sync_api", reason="the Python package playwright is missing")
+CHROMIUM = next(filter(None, map(shutil.which, ["chromium", "google-chrome", "chromium-browser"])), None)
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="neither Chromium nor Google Chrome is installed")
+
+WISHED = os.environ.get("MAD_MAX_BROWSER_CHAPTERS")
+CHAPTERS = (WISHED or "00 01 03").split()
+SCREENSHOTS = os.environ.get("MAD_MAX_SCREENSHOTS")
+RUN_SECONDS, PICTURE_SECONDS = 180, 10
+FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update",
+         "--disable-sync", "--no-first-run", "--no-proxy-server",
+         "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"]  # fmt: skip
+SETTINGS = {
+    "apputils-extension/notification": {"fetchNews": "false", "checkForUpdates": False},
+    # else cells out of sight are not in the page
+    "notebook-extension/tracker": {"windowingMode": "none"},
+}
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory):
+    """JupyterLab on a copy of the notebooks, with none of its user's settings: (address, token, folder)."""
+    home = tmp_path_factory.mktemp("lab")
+    folder = home / "notebooks"
+    folder.mkdir()
+    for path in publish.NOTEBOOKS.glob("*.ipynb"):
+        shutil.copy(path, folder)
+    for name, values in SETTINGS.items():
+        path = home / "JUPYTERLAB_SETTINGS_DIR" / "@jupyterlab" / f"{name}.jupyterlab-settings"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(values))
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    own = ["JUPYTERLAB_SETTINGS_DIR", "JUPYTERLAB_WORKSPACES_DIR", "JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR",
+           "JUPYTER_RUNTIME_DIR", "IPYTHONDIR"]  # fmt: skip
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", **{name: str(home / name) for name in own}}
+    environment.pop("MPLBACKEND", None)
+    log = (home / "log.txt").open("w")
+    server = subprocess.Popen(
+        [sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", f"--ServerApp.root_dir={folder}",
+         "--ServerApp.ip=127.0.0.1", f"--ServerApp.port={port}", "--ServerApp.port_retries=0",
+         "--IdentityProvider.token=secret"],
+        env=environment, stdout=log, stderr=subprocess.STDOUT,
+    )  # fmt: skip
+    try:
+        lab = f"http://127.0.0.1:{port}", "secret", folder
+        wait_until(lambda: ask(lab, "api/status"), 60, lambda: (home / "log.txt").read_text())
+        yield lab
+    finally:
+        server.terminate()
+        server.wait()
+        log.close()
+
+
+@pytest.fixture(scope="module")
+def browser():
+    with playwright.sync_playwright() as started:
+        browser = started.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+def ask(lab, what):
+    """The server's answer, or None while there is none."""
+    try:
+        no_proxy = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        return json.load(no_proxy.open(f"{lab[0]}/{what}?token={lab[1]}", timeout=5))
+    except OSError:
+        return None
+
+
+def wait_until(done, seconds, say=lambda: ""):
+    limit = time.monotonic() + seconds
+    while not (result := done()):
+        if time.monotonic() > limit:
+            raise AssertionError(f"nothing after {seconds} s {say()}")
+        time.sleep(0.1)
+    return result
+
+
+class Reader:
+    """Somebody who opens one notebook and writes down what goes wrong in ``problems``."""
+
+    def __init__(self, browser, lab, name):
+        self.lab, self.name, self.problems, self.milliseconds = lab, name, [], []
+        self.page = browser.new_page(viewport={"width": 1200, "height": 1400})
+        self.page.on("request", lambda request: self._left(request.url))
+        self.page.on("websocket", self._listen)
+        self.page.on("pageerror", lambda error: self.problems.append(f"error in the page: {error}"))
+        self.page.on("console", self._console)
+        self.page.goto(f"{lab[0]}/doc/tree/{name}?token={lab[1]}&reset")
+        self.page.wait_for_selector(".jp-Notebook .jp-Cell")
+        wait_until(lambda: self._kernel_is("idle"), 60)
+        self.page.wait_for_selector('.jp-Notebook-ExecutionIndicator[data-status="idle"]')
+
+    def close(self):
+        self.page.close()
+        for session in ask(self.lab, "api/sessions"):  # a machine has room for a few kernels only
+            where = f"{self.lab[0]}/api/sessions/{session['id']}?token={self.lab[1]}"
+            no_proxy = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+            no_proxy.open(urllib.request.Request(where, method="DELETE"), timeout=20)
+
+    def _left(self, url):
+        if urlsplit(url).scheme not in ("data", "blob") and urlsplit(url).hostname != "127.0.0.1":
+            self.problems.append(f"a request left the machine: {url}")
+
+    def _listen(self, socket):
+        self._left(socket.url)
+        socket.on("framereceived", self._hear)
+
+    def _hear(self, frame):
+        """What the kernel says: the page shows errors and warnings alike."""
+        message = frame if isinstance(frame, str) else frame.decode("utf-8", "replace")
+        if re.search(r'"msg_type": ?"error"', message):
+            words = [re.search(rf'"{key}": ?"((?:[^"\\]|\\.)*)"', message)[1] for key in ("ename", "evalue")]
+            self.problems.append(f"a cell failed: {': '.join(words)}")
+
+    def _console(self, message):
+        if message.type == "error":
+            self.problems.append(f"console: {message.text} {message.location.get('url', '')}")
+
+    def _kernel_is(self, state):
+        kernels = [session["kernel"] for session in ask(self.lab, "api/sessions") or []
+                   if session["path"] == self.name]  # fmt: skip
+        return any(kernel["execution_state"] == state and kernel["connections"] for kernel in kernels)
+
+    def menu(self, menu, item):
+        self.page.get_by_role("menuitem", name=menu, exact=True).click()
+        self.page.get_by_role("menuitem", name=item, exact=True).click()
+
+    def run_all(self):
+        """Run > Run All Cells, and wait till no cell is waiting to run."""
+        self.menu("Edit", "Clear Outputs of All Cells")  # also the stored numbers
+        prompts = self.page.locator(".jp-CodeCell .jp-InputArea-prompt")
+        wait_until(lambda: not re.search(r"\d", "".join(prompts.all_inner_texts())), 10)
+        self.menu("Run", "Run All Cells")
+
+        def done():
+            numbers = "".join(prompts.all_inner_texts())
+            return "*" not in numbers and re.search(r"\d", numbers) and self._kernel_is("idle")
+
+        wait_until(done, RUN_SECONDS)
+
+    def move_sliders(self):
+        """Press arrow keys on every slider; each must change the inside of its picture."""
+        boxes = self.page.locator(".jp-OutputArea-output .widget-vbox:has(.noUi-handle)")
+        for i in range(boxes.count()):
+            box = boxes.nth(i)
+            for slider in box.locator(".widget-inline-hbox:has(.noUi-handle)").all():
+                name = f"slider {slider.locator('.widget-label').inner_text()!r} of figure {i + 1}"
+                self._move(box, slider.locator(".noUi-handle"), name)
+        return boxes.count()
+
+    def _move(self, box, handle, name):
+        picture = box.locator("img")
+        if picture.count() != 1:
+            return self.problems.append(f"{name} has no picture")
+        if picture.evaluate("picture => picture.width > picture.naturalWidth"):
+            self.problems.append(f"{name} has a stretched picture")
+        changed, before = False, inside(picture)
+        handle.focus()
+        for key in ["ArrowRight", "ArrowRight", "ArrowRight", "ArrowLeft", "ArrowLeft"]:
+            at = handle.get_attribute("aria-valuenow")
+            picture.evaluate(WATCH)
+            handle.press(key)
+            if handle.get_attribute("aria-valuenow") == at:
+                continue  # at the end of its range
+            try:
+                self.page.wait_for_function("window.redrawn !== null", timeout=PICTURE_SECONDS * 1000)
+                self.milliseconds.append(self.page.evaluate("window.redrawn"))
+            except playwright.TimeoutError:
+                pass  # an equal picture is not sent again
+            after = inside(picture)
+            changed, before = changed or (after != before).any(), after
+            said = box.locator(".widget-html pre")
+            if said.count():
+                return self.problems.append(f"{name} shows an error: {said.inner_text()}")
+        if not changed:
+            self.problems.append(f"{name} changes nothing inside the axes")
+
+    def keep_screenshots(self, name):
+        """The whole notebook, screen by screen."""
+        Path(SCREENSHOTS).mkdir(parents=True, exist_ok=True)
+        scroller = self.page.locator(".jp-WindowedPanel-outer").first
+        height, step = scroller.evaluate("e => [e.scrollHeight, e.clientHeight]")
+        for i, top in enumerate(range(0, height, step - 40)):
+            scroller.evaluate("(e, top) => e.scrollTo(0, top)", top)
+            self.page.wait_for_timeout(200)
+            self.page.screenshot(path=str(Path(SCREENSHOTS) / f"{name}_{i:02}.png"))
+
+
+# From the key press to the moment when the new picture is decoded.
+WATCH = """picture => {
+    window.redrawn = null;
+    let pressed = null;
+    addEventListener("keydown", () => { pressed = performance.now() }, {capture: true, once: true});
+    picture.addEventListener("load", () => { window.redrawn = performance.now() - pressed }, {once: true});
+}"""
+READ = """async picture => {
+    const bytes = new Uint8Array(await (await fetch(picture.src)).arrayBuffer());
+    return btoa(Array.from(bytes, byte => String.fromCharCode(byte)).join(""));
+}"""
+
+
+def inside(picture):
+    """The pixels of a picture without the outer fifth, where titles and numbers are."""
+    pixels = matplotlib.image.imread(io.BytesIO(base64.b64decode(picture.evaluate(READ))))
+    height, width = pixels.shape[0] // 5, pixels.shape[1] // 5
+    return pixels[height:-height, width:-width]
+
+
+@pytest.fixture
+def read(browser, lab):
+    """Open, run, move all sliders; returns the reader, with its problems."""
+    readers = []
+
+    def read(name):
+        readers.append(Reader(browser, lab, name))
+        readers[-1].run_all()
+        readers[-1].sliders = readers[-1].move_sliders()
+        return readers[-1]
+
+    yield read
+    for reader in readers:
+        reader.close()
+
+
+@pytest.mark.parametrize("chapter", CHAPTERS)
+def test_chapter(read, lab, capsys, chapter):
+    names = [path.name for path in lab[2].glob(f"{chapter}_*.ipynb")]
+    if not names and not WISHED:
+        pytest.skip(f"there is no chapter {chapter} yet")
+    assert names, f"there is no chapter {chapter}"
+    started = time.perf_counter()
+    reader = read(names[0])
+    if SCREENSHOTS:
+        reader.keep_screenshots(chapter)
+    with capsys.disabled():
+        print(f"\n{names[0]}: {time.perf_counter() - started:.0f} s in the browser, {said(reader)}")
+    assert not reader.problems, "\n".join(reader.problems)
+
+
+def said(reader):
+    median = f"{statistics.median(reader.milliseconds):.0f} ms" if reader.milliseconds else "-"
+    return f"{reader.sliders} figures with sliders, median from key to picture {median}"
+
+
+# --- toy notebooks ---------------------------------------------------------------------------------------
+
+SETUP = """\
+import matplotlib.pyplot as plt
+import mad_max_lib as mm
+mm.setup(1)
+def line(ax, k, b=0, mix="up"):
+    ax.plot([0, 1], [b, k if mix == "up" else -k])
+    ax.set(xlim=(0, 1), ylim=(-5, 5))
+CAPTION = "A line that rises as steeply as the slider tells it to.\""""
+GOOD = """mm.Explorer(line, CAPTION, k=(1, 5), b=(0.0, 1.0), mix=["down", "up"])"""
+STUCK = """\
+def draw(ax, k):
+    line(ax, 1)
+    ax.set(title=f"only the title knows that k = {k}")
+mm.Explorer(draw, CAPTION, k=(0, 5))"""
+FAILING = """\
+def draw(ax, k):
+    line(ax, k)
+    if k > 0:
+        raise RuntimeError("too steep")
+mm.Explorer(draw, CAPTION, k=(0, 5))"""
+
+
+@pytest.fixture
+def toy(lab):
+    def toy(name, *sources):
+        cells = [new_markdown_cell(f"# {name}"), *map(new_code_cell, sources)]
+        nb = publish.canonical(new_notebook(cells=cells))
+        (lab[2] / f"{name}.ipynb").write_text(publish.text(nb), "utf-8")
+        return f"{name}.ipynb"
+
+    return toy
+
+
+def test_sliders_of_each_kind_work(read, toy, capsys):
+    reader = read(toy("good", SETUP, GOOD, GOOD))
+    assert reader.problems == [] and reader.sliders == 2 and len(reader.milliseconds) > 10
+    with capsys.disabled():
+        print(f"\ntoy notebook: {said(reader)}")
+
+
+def test_sliders_that_do_nothing_or_fail_are_reported(read, toy):
+    stuck, failing = read(toy("broken_sliders", SETUP, STUCK, FAILING)).problems
+    assert stuck == "slider 'k' of figure 1 changes nothing inside the axes"
+    assert re.match("slider 'k' of figure 2 shows an error: .*RuntimeError: too steep", failing, re.S)
+
+
+@pytest.mark.parametrize("source, error", [("1/0", "ZeroDivisionError"), ("1 +", "SyntaxError")])
+def test_a_failing_cell_is_reported(read, toy, source, error):
+    warning = "import sys; print('only a warning', file=sys.stderr)"
+    (problem,) = read(toy("broken_cell", warning, source)).problems
+    assert re.match(f"a cell failed: .*{error}", problem, re.S)
+
+
+def test_a_request_to_elsewhere_and_an_error_in_the_page_are_reported(read, toy):
+    show = "from IPython.display import HTML\nHTML('<img src=http://elsewhere.invalid/x.png>')"
+    reader = read(toy("elsewhere", show))
+    left, console = sorted(reader.problems, reverse=True, key=lambda problem: "left" in problem)
+    assert left == "a request left the machine: http://elsewhere.invalid/x.png"
+    assert console.startswith("console: ") and "elsewhere.invalid" in console
+
+
+def test_a_stored_page_shows_its_pictures_before_it_is_run(browser, lab, toy):
+    name = toy("stored", SETUP, GOOD, "mm.show(plt.figure(), CAPTION + ' No, it does not.')")
+    publish.render(lab[2] / name)
+    reader = Reader(browser, lab, name)
+    try:
+        pictures = reader.page.locator(".jp-OutputArea-output img")
+        assert pictures.count() == 2 and reader.page.locator(".noUi-handle").count() == 0
+        assert all(picture.bounding_box()["width"] == 540 for picture in pictures.all())
+        reader.run_all()
+        assert reader.move_sliders() == 1 and reader.problems == []
+    finally:
+        reader.close()

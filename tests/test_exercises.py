@@ -1,0 +1,223 @@
+"""The exercise framework on toys; every exercise of the book: solutions pass, mistakes are told apart."""
+
+import inspect
+import re
+
+import credit
+import numpy as np
+import pytest
+
+from mad_max_lib import exercises
+from mad_max_lib.exercises import Wrong, all_exercises, call, check, exercise, show_solution, value, verdict
+
+EVERY = all_exercises()
+GENERIC = [  # what any wrong answer may hear; a known mistake must hear something of its own
+    "not attempted", "a function is expected here", "your version stopped with", "your version returns None",
+    "arrays are expected", "the answer should be made of numbers", "the answer should have shape",
+    "the answer contains NaN", "this answer cannot be read",
+]  # fmt: skip
+
+
+def raises(*arguments):
+    raise NotImplementedError("Exercise 0.0")
+
+
+# --- the framework ---------------------------------------------------------------------------------------
+
+
+def double(x):
+    return 2 * x
+
+
+@pytest.fixture
+def toys(monkeypatch):
+    """Exercise 99.1 asks for a function, 99.2 for a number, 99.3 is for credit, 99.4 asks for two arrays."""
+    monkeypatch.setattr(exercises, "_registered", {})
+    monkeypatch.setattr(exercises, "all_exercises", lambda: exercises._registered)
+    monkeypatch.delenv("MAD_MAX_STRICT", raising=False)
+
+    @exercise("99.1", solution=double)
+    @exercise("99.3")
+    def _(attempt):
+        x = np.arange(3.0)
+        got = call(attempt, x, shape=(3,))
+        assert (x == np.arange(3)).all(), "the attempt changed what the check goes on with"
+        if (got != 2 * x).any():
+            raise Wrong("some are not doubled. Which?")
+
+    @exercise("99.2", solution=4, why="It is 2 + 2.")
+    def _(attempt):
+        if value(attempt, ()) != 4:
+            raise Wrong("and 2 + 2?")
+
+    @exercise("99.4", solution=lambda x: (x, x))
+    def _(attempt):
+        call(attempt, np.zeros(2), shape=[(2,), (2,)])
+
+
+def change_argument(x):
+    x *= 2
+    return x
+
+
+@pytest.mark.parametrize(
+    "number, attempt, said",
+    [
+        ("99.1", double, "correct"),
+        ("99.1", lambda x: list(2 * x), "correct"),
+        ("99.1", change_argument, "correct"),
+        ("99.1", ..., "not attempted"),
+        ("99.1", None, "not attempted"),
+        ("99.1", raises, "not attempted"),
+        ("99.1", lambda x: x, "some are not doubled. Which?"),
+        ("99.1", lambda x: x[5], "your version stopped with IndexError"),
+        ("99.1", lambda: 3, "your version stopped with TypeError"),
+        ("99.1", lambda x: None, "your version returns None. Is a `return` missing?"),
+        ("99.1", lambda x: 2 * x[:2], "the answer should have shape (3,), this one has (2,)"),
+        ("99.1", lambda x: x * np.nan, "the answer contains NaN"),
+        ("99.1", lambda x: "2x", "the answer should be made of numbers, this is a str"),
+        ("99.1", lambda x: [x, [1]], "the answer should be made of numbers, this is a list"),
+        ("99.1", lambda x: object, "the answer should be made of numbers, this is a type"),
+        ("99.1", np.arange(3), "a function is expected here, this is a ndarray"),
+        ("99.2", 4, "correct"),
+        ("99.2", np.array(4.0), "correct"),
+        ("99.2", ..., "not attempted"),
+        ("99.2", 5, "and 2 + 2?"),
+        ("99.2", "4", "the answer should be made of numbers, this is a str"),
+        ("99.2", [4], "the answer should have shape (), this one has (1,)"),
+        ("99.2", np.nan, "the answer contains NaN"),
+        ("99.2", double, "the answer should be made of numbers, this is a function"),
+        ("99.4", lambda x: (x, x), "correct"),
+        ("99.4", lambda x: x, "2 arrays are expected, your version returns a ndarray"),
+        ("99.4", lambda x: (x,), "2 arrays are expected, your version returns a tuple"),
+        ("99.4", lambda x: (x, x[0]), "the answer should have shape (2,)"),
+    ],
+)
+def test_verdict(toys, capsys, number, attempt, said):
+    assert verdict(number, attempt).startswith(said)
+    check(number, attempt)  # one line, whatever comes
+    assert capsys.readouterr().out.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    "number, attempt, line, goes_on_with",
+    [
+        ("99.1", ..., "not attempted yet, going on with the reference version.", double),
+        ("99.1", abs, "not yet right: some are not doubled. Which?", double),
+        ("99.1", change_argument, "correct. The chapter now uses your version.", change_argument),
+        ("99.2", 5, "not yet right: and 2 + 2?", 4),
+        ("99.2", 4, "correct.", 4),
+        ("99.3", raises, "not attempted yet; the chapter goes on without it.", raises),
+        ("99.3", abs, "not yet right: some are not doubled. Which?", abs),
+    ],
+)
+def test_check_says_one_line_and_the_chapter_goes_on(toys, capsys, number, attempt, line, goes_on_with):
+    assert check(number, attempt) is goes_on_with
+    assert capsys.readouterr().out == f"Exercise {number}: {line}\n"
+
+
+def test_a_check_that_stumbles_over_an_answer_does_not_stop_the_reader(toys, capsys):
+    @exercise("99.5", solution=double)
+    def _(attempt):
+        attempt(3)["key"]  # a check that forgot to use `call`
+
+    assert verdict("99.5", raises) == "not attempted"
+    check("99.5", double)
+    assert "not yet right: this answer cannot be read (TypeError: " in capsys.readouterr().out
+
+
+def test_strict_mode_raises_unless_correct(toys, monkeypatch):
+    monkeypatch.setenv("MAD_MAX_STRICT", "1")
+    assert check("99.1", double) is double
+    for attempt, said in [(..., "not attempted"), (abs, "not doubled"), (lambda x: None, "returns None")]:
+        with pytest.raises(AssertionError, match=f"Exercise 99.1: .*{said}"):
+            check("99.1", attempt)
+
+
+@pytest.mark.parametrize("use", [lambda n: check(n, 1), lambda n: verdict(n, 1), show_solution])
+def test_an_unknown_number_is_said_with_those_there_are(toys, use):
+    with pytest.raises(ValueError, match=r"there is no exercise '99.9'; there are 99.1, 99.2, 99.3, 99.4"):
+        use("99.9")
+
+
+def test_solutions_fold_open(toys, monkeypatch):
+    shown = []
+    monkeypatch.setattr(exercises, "display", lambda markdown: shown.append(markdown.data))
+    for number in ("99.1", "99.2", "99.3"):
+        show_solution(number)
+    code, number, credited = shown
+    assert code.startswith("<details><summary>Solution of exercise 99.1</summary>")
+    assert "```python\ndef double(x):\n    return 2 * x\n```" in code
+    assert "`4`" in number and "It is 2 + 2." in number
+    assert "for credit" in credited and "<details>" not in credited
+
+
+# --- every exercise of the book --------------------------------------------------------------------------
+
+PUBLIC = [number for number, found in EVERY.items() if found.solution is not None]
+FOR_CREDIT = [number for number, found in EVERY.items() if found.solution is None]
+MISTAKES = {number: list(found.wrong) for number, found in EVERY.items()}
+for _number, _wrong in credit.WRONG.items():
+    MISTAKES[_number] = MISTAKES[_number] + list(_wrong)
+
+
+@pytest.mark.parametrize("number", EVERY)
+def test_the_solution_is_accepted(number):
+    solution = EVERY[number].solution if number in PUBLIC else credit.SOLUTIONS.get(number)
+    assert solution is not None, "an exercise for credit needs its accepted solution in tests/credit.py"
+    assert verdict(number, solution) == "correct"
+
+
+@pytest.mark.parametrize("number", EVERY)
+def test_the_stub_is_not_an_attempt(number):
+    solution = EVERY[number].solution if number in PUBLIC else credit.SOLUTIONS.get(number)
+    for stub in [..., None, *([raises] if callable(solution) else [])]:
+        assert verdict(number, stub) == "not attempted"
+
+
+@pytest.mark.parametrize("number", EVERY)
+def test_known_mistakes_are_told_apart(number):
+    said = [verdict(number, wrong) for wrong in MISTAKES[number]]
+    assert len(said) >= 2, "at least two known mistakes"
+    assert "correct" not in said
+    for message in said:
+        assert not message.startswith(tuple(GENERIC)) and "arrays are expected" not in message, message
+    assert len(set(said)) == len(said), said
+
+
+@pytest.mark.parametrize("number", EVERY)
+def test_messages_ask_and_do_not_tell(number):
+    solution = EVERY[number].solution if number in PUBLIC else credit.SOLUTIONS.get(number)
+    for message in (verdict(number, wrong) for wrong in MISTAKES[number]):
+        assert message.rstrip(".)").endswith("?"), f"no question: {message}"
+        if callable(solution):
+            lines = inspect.getsource(solution).split("\n")[1:]
+            parts = [line.strip().removeprefix("return ") for line in lines]
+            told = [part for part in parts if len(part) > 8 and part in message]
+        else:
+            parts = {str(solution), str(np.asarray(solution))}
+            told = [part for part in parts if re.search(rf"(?<![\w.-]){re.escape(part)}(?![\w.])", message)]
+        assert not told, f"{message!r} tells {told}"
+
+
+ODD = [
+    "text", 3.5, -1, 10**30, np.nan, np.inf, [], {}, (1, 2), np.zeros((2, 3, 5)), np.zeros(0),
+    object(), print, type, lambda: 1, lambda *a: None, lambda *a: np.nan, lambda *a: "text", lambda *a: [], lambda *a: 3,
+    lambda *a: np.zeros((7, 3, 2)), lambda *a: (1, 2), lambda *a: {}, lambda *a: object(), lambda *a: a,
+    lambda *a: a[0], lambda *a: ..., lambda *a: 1 / 0, lambda *a: (np.nan,) * 3, lambda *a: [...],
+    lambda *a: np.full(1, np.inf),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("number", EVERY)
+def test_odd_answers_get_a_sentence_and_never_a_traceback(number):
+    solution = EVERY[number].solution if number in PUBLIC else credit.SOLUTIONS.get(number)
+    for attempt in ODD:
+        said = verdict(number, attempt)
+        if callable(solution) and not callable(attempt):
+            assert said.startswith("a function is expected")
+        assert said != "correct" or attempt == solution, f"{attempt!r} counts as correct"
+
+
+def test_credit_names_only_exercises_for_credit():
+    assert set(credit.SOLUTIONS) | set(credit.WRONG) <= set(FOR_CREDIT)

@@ -1,0 +1,106 @@
+"""Captions and their numbers, grids of points, drawings of regions."""
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+
+import mad_max_lib
+from mad_max_lib import figures
+
+CAPTION = "Every caption states in a sentence what the reader should see."
+
+
+@pytest.fixture
+def ax():
+    fig, ax = plt.subplots()
+    yield ax
+    plt.close(fig)
+
+
+@pytest.mark.parametrize("caption", ["", "A plot of z against u", "One two three four five six seven"])
+def test_a_caption_is_a_sentence(caption):
+    with pytest.raises(ValueError, match="at least eight words"):
+        figures.numbered(caption)
+
+
+def test_figure_numbers_count_up_and_stay_when_a_cell_is_run_again():
+    figures.setup(7)
+    other = CAPTION.replace("Every", "Any")
+    said = [figures.numbered(caption) for caption in (CAPTION, other, CAPTION)]
+    assert said == [f"**Figure 7.1.** {CAPTION}", f"**Figure 7.2.** {other}", f"**Figure 7.1.** {CAPTION}"]
+    figures.setup(8)
+    assert figures.numbered(other).startswith("**Figure 8.1.**")
+
+
+def test_setup_says_the_versions_in_use(capsys):
+    figures.setup(3)
+    said = f"Chapter 3, with mad_max_lib {mad_max_lib.__version__}, numpy {np.__version__}, torch "
+    assert capsys.readouterr().out.startswith(said)
+
+
+def test_show_displays_the_picture_then_the_caption_and_closes_the_figure(monkeypatch):
+    shown = []
+    monkeypatch.setattr(figures, "display", shown.append)
+    figures.setup(1)
+    fig, _ = plt.subplots(figsize=(3, 2))
+    figures.show(fig, CAPTION)
+    picture, caption = shown
+    assert picture.data.startswith(b"\x89PNG") and caption.data == f"**Figure 1.1.** {CAPTION}"
+    assert not plt.fignum_exists(fig.number)
+
+
+@pytest.mark.parametrize("look", [{"dpi": 200}, {"facecolor": "black"}, {"layout": "none"}])
+def test_pictures_have_one_size_and_a_white_face(look):
+    fig = plt.figure(figsize=(4, 3), **look)
+    data = np.frombuffer(figures.png(fig)[16:24], ">u4")  # width and height in the PNG's header
+    assert tuple(data) == (4 * figures.DPI, 3 * figures.DPI)
+    assert (np.asarray(fig.canvas.buffer_rgba()) == 255).all()
+    plt.close(fig)
+
+
+def test_grid_runs_along_rows_from_the_bottom_left(ax):
+    points = figures.grid((-1, 1, 10, 14), 4)
+    assert points.shape == (16, 2)
+    first = [[-0.75, 10.5], [-0.25, 10.5], [0.25, 10.5], [0.75, 10.5], [-0.75, 11.5]]
+    np.testing.assert_allclose(points[:5], first)
+    # drawn as an image, each value lands where its point is
+    image = ax.imshow((points[:, 0] > 0).reshape(4, 4), extent=(-1, 1, 10, 14), origin="lower")
+    assert image.get_array()[0].tolist() == [False, False, True, True]
+
+
+def test_borders_are_drawn_exactly_where_codes_change(ax):
+    rng = np.random.default_rng(0)
+    n, bounds = 12, (-2, 2, -1, 3)
+    codes = (figures.grid(bounds, n) @ rng.normal(size=(2, 4)) > rng.normal(size=4)).astype(int)
+    classes = rng.integers(4, size=n * n)
+    figures.draw_regions(ax, codes, classes, bounds)
+    colours, border = (image.get_array() for image in ax.images)
+
+    picture = codes.reshape(n, n, 4)
+    for i in range(n):
+        for j in range(n):
+            after = [picture[i + di, j + dj] for di, dj in ((1, 0), (0, 1)) if i + di < n and j + dj < n]
+            changes = any((picture[i, j] != code).any() for code in after)
+            assert np.isfinite(np.ma.filled(border[i, j].astype(float), np.nan)) == changes
+    assert (colours == classes.reshape(n, n)).all()
+    assert [image.get_extent() for image in ax.images] == [list(bounds)] * 2
+    assert all(image.origin == "lower" for image in ax.images)
+
+
+def test_one_region_has_no_border(ax):
+    figures.draw_regions(ax, np.zeros((25, 3), int), np.zeros(25, int), (0, 1, 0, 1))
+    assert np.ma.masked_invalid(ax.images[1].get_array()).count() == 0
+
+
+def test_each_class_has_its_colour_and_its_marker(ax):
+    x, y = np.arange(8.0).reshape(4, 2), np.array([3, 0, 3, 1])
+    figures.draw_points(ax, x, y)
+    groups = [np.asarray(group.get_offsets()).tolist() for group in ax.collections]
+    assert groups == [x[y == c].tolist() for c in (0, 1, 3)]
+    shapes = {group.get_paths()[0].vertices.tobytes() for group in ax.collections}
+    assert len(shapes) == 3
+
+
+def test_signed_images_share_a_scale_around_zero(ax):
+    figures.draw_image(ax, np.array([[-3.0, 1.0]]), title="A", signed=True)
+    assert ax.images[0].get_clim() == (-3, 3) and ax.get_title() == "A" and len(ax.get_xticks()) == 0
