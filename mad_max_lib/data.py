@@ -18,7 +18,7 @@ class Data(NamedTuple):
 
 
 def moons_and_circles(N, rng):
-    """The papers' toy problem: two moons below two circles, four classes in the plane.
+    """The toy problem of the authors' code: two moons below two circles, four classes in the plane.
 
     Parameters
     ----------

@@ -80,6 +80,8 @@ def canonical(nb, bar=None):
     count = 0
     for cell in nb.cells:
         kept = {key: cell.metadata[key] for key in ("slideshow", "tags") if cell.metadata.get(key)}
+        if cell.metadata.get("jupyter", {}).get("source_hidden"):  # code that a first reading can do without
+            kept["jupyter"] = {"source_hidden": True}
         cell.metadata = nbformat.from_dict(kept)
         if cell.cell_type != "code":
             continue

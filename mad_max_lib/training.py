@@ -6,7 +6,7 @@ from numbers import Real
 import numpy as np
 import torch
 from torch import nn
-from tqdm import tqdm
+from tqdm.auto import tqdm
 
 from .arrays import cast, check_generator, check_input, namespace
 from .data import moons_and_circles

@@ -41,17 +41,30 @@ def _chords(f, slope, u):
     return a, f(u) - a * u
 
 
-@exercise("1.3", solution=tangents, wrong=[_tangents_height_as_offset, _tangents_sign, _chords])
+def _tangents_f_as_slope(f, slope, u):
+    return f(u), f(u) - f(u) * u
+
+
+@exercise("1.3", solution=tangents, wrong=[_tangents_height_as_offset, _tangents_sign, _chords, _tangents_f_as_slope])
 def _(attempt):
     u = np.array([-2.0, -0.5, 0.25, 1.5])
-    a, b = call(attempt, np.exp, np.exp, u, shape=[(4,), (4,)])
-    if np.allclose(a, np.exp(u)) and np.allclose(b, np.exp(u)):
+
+    def f(v):
+        return np.exp(2 * v)
+
+    def slope(v):
+        return 2 * np.exp(2 * v)
+
+    a, b = call(attempt, f, slope, u, shape=[(4,), (4,)])
+    if np.allclose(a, f(u)):
+        raise Wrong("your slopes are the heights of f. Which of the two functions holds its slope?")
+    if np.allclose(a, slope(u)) and np.allclose(b, f(u)):
         raise Wrong("you used the height f(u) as the offset. Where does a line with that offset cross u = 0?")
-    if not np.allclose(a, np.exp(u)):
-        raise Wrong("the slopes are not those of f at the given points. Which function holds its slope?")
-    if not np.allclose(a * u + b, np.exp(u)):
+    if not np.allclose(a, slope(u)):
+        raise Wrong("the slopes are not those of f at the given points. How steep is a tangent?")
+    if not np.allclose(a * u + b, f(u)):
         raise Wrong(f"your first line has height {a[0] * u[0] + b[0]:.3f} where it should touch f at "
-                    f"{np.exp(u[0]):.3f}. What must the offset be so that they meet?")  # fmt: skip
+                    f"{f(u[0]):.3f}. What must the offset be so that they meet?")  # fmt: skip
 
 
 def visible(a, b):
@@ -83,6 +96,14 @@ def _no_parallels(a, b):
     return np.array([r for r in visible(a + 1e-9 * np.arange(len(a)), b)])
 
 
+def _touching(a, b):
+    return visible(a, b) if len(a) > 3 or b.any() else np.arange(3)
+
+
+def _repeated(a, b):
+    return np.concatenate([visible(a, b), visible(a, b)[:1]])
+
+
 def _one_pop(a, b):
     seen = []
     for r in np.lexsort((-np.arange(len(a)), b, a)):
@@ -102,7 +123,7 @@ def _positive_part(a, b):
     return codes[np.sort(np.unique(codes, return_index=True)[1])]
 
 
-@exercise("1.2", solution=visible, wrong=[_visible_on_a_grid, _all_slopes, _positive_part, _no_parallels, _one_pop])
+@exercise("1.2", solution=visible, wrong=[_visible_on_a_grid, _all_slopes, _positive_part, _no_parallels, _touching, _repeated, _one_pop])
 def _(attempt):
     a, b = np.array([-1.0, 0.0, 1.0]), np.array([0.0, -1.0, 0.0])
     first = call(attempt, a, b)
@@ -118,10 +139,15 @@ def _(attempt):
         raise Wrong("of the lines 0, 1 and u you call the level line 0 visible. Which line runs just above it?")
     if set(call(attempt, np.array([1.0, 1.0, 0.0]), np.array([0.0, 0.0, 5.0]))) != {0, 2}:
         raise Wrong("of the lines u, u and 5 the first and the last count. What do you do with equal lines?")
+    if 1 in call(attempt, np.array([-1.0, 0.0, 1.0]), np.zeros(3)):
+        raise Wrong("the lines -u, 0 and u meet at 0. How long is the interval on which the level line wins?")
     rng = np.random.default_rng(0)
     for _ in range(20):
         a, b = rng.normal(size=30), rng.normal(size=30)
-        got, truth = set(call(attempt, a, b)), set(visible(a, b))
+        numbers = call(attempt, a, b)
+        got, truth = set(numbers), set(visible(a, b))
+        if len(numbers) > len(got):
+            raise Wrong("you return some numbers more than once. How often should a line be counted?")
         if got > truth:
             raise Wrong(f"for 30 random lines you find {len(got)} visible ones, there are only {len(truth)}. "
                         "Can one new line hide several earlier ones?")  # fmt: skip

@@ -62,20 +62,20 @@ def _(attempt):
 
 def circulant(kernel, D):
     k = len(kernel)
-    C = np.zeros((D, D))
+    W = np.zeros((D, D))
     for i in range(D):
         for j in range(k):
-            C[i, (i + j - k // 2) % D] += kernel[j]
-    return C
+            W[i, (i + j - k // 2) % D] += kernel[j]
+    return W
 
 
 def _toeplitz(kernel, D):
-    C = np.zeros((D, D))
+    W = np.zeros((D, D))
     for i in range(D):
         for j in range(len(kernel)):
             if 0 <= i + j - len(kernel) // 2 < D:
-                C[i, i + j - len(kernel) // 2] += kernel[j]
-    return C
+                W[i, i + j - len(kernel) // 2] += kernel[j]
+    return W
 
 
 def _flipped(kernel, D):
@@ -91,11 +91,11 @@ def _transposed_shift(kernel, D):
 
 
 def _overwritten(kernel, D):
-    C = np.zeros((D, D))
+    W = np.zeros((D, D))
     for i in range(D):
         for j in range(len(kernel)):
-            C[i, (i + j - len(kernel) // 2) % D] = kernel[j]
-    return C
+            W[i, (i + j - len(kernel) // 2) % D] = kernel[j]
+    return W
 
 
 @exercise("2.3", solution=circulant, wrong=[_toeplitz, _flipped, _not_centred, _transposed_shift, _overwritten])
@@ -145,34 +145,37 @@ def _(attempt):
         raise Wrong("the offsets have not changed. What does piece (k, r) give at x = 0 now?")
     if not np.allclose(new_B, B + A @ b):
         raise Wrong("the offsets are off: every piece weighs the entries of b in its own way. With which weights?")
+    new_A, _ = call(attempt, A, B, W[:, :2], b, shape=[(3, 4, 2), (3, 4)])
+    if not np.allclose(new_A, A @ W[:, :2]):
+        raise Wrong("right for a square W, but not for one of shape (3, 2). How many inputs are there then?")
 
 
-def residual(A, B, C, c):
-    return A + C[:, None, :], B + c[:, None]
+def residual(A, B, W, b):
+    return A + W[:, None, :], B + b[:, None]
 
 
-def _residual_first_piece(A, B, C, c):
+def _residual_first_piece(A, B, W, b):
     new_A, new_B = A.copy(), B.copy()
-    new_A[:, -1], new_B[:, -1] = A[:, -1] + C, B[:, -1] + c
+    new_A[:, -1], new_B[:, -1] = A[:, -1] + W, B[:, -1] + b
     return new_A, new_B
 
 
-def _residual_split(A, B, C, c):
-    return A + C[:, None, :] / A.shape[1], B + c[:, None] / A.shape[1]
+def _residual_split(A, B, W, b):
+    return A + W[:, None, :] / A.shape[1], B + b[:, None] / A.shape[1]
 
 
-def _residual_no_offset(A, B, C, c):
-    return A + C[:, None, :], B
+def _residual_no_offset(A, B, W, b):
+    return A + W[:, None, :], B
 
 
 @exercise("2.5", solution=residual, wrong=[_residual_first_piece, _residual_split, _residual_no_offset])
 def _(attempt):
     rng = np.random.default_rng(1)
-    A, B, C, c = rng.normal(size=(3, 2, 5)), rng.normal(size=(3, 2)), rng.normal(size=(3, 5)), rng.normal(size=3)
-    new_A, new_B = call(attempt, A, B, C, c, shape=[(3, 2, 5), (3, 2)])
+    A, B, W, b = rng.normal(size=(3, 2, 5)), rng.normal(size=(3, 2)), rng.normal(size=(3, 5)), rng.normal(size=3)
+    new_A, new_B = call(attempt, A, B, W, b, shape=[(3, 2, 5), (3, 2)])
     x = rng.normal(size=(200, 5))
-    truth = MASO(A, B)(x) + x @ C.T + c
-    if np.allclose(new_A, A + C[:, None]) and np.allclose(new_B, B):
+    truth = MASO(A, B)(x) + x @ W.T + b
+    if np.allclose(new_A, A + W[:, None]) and np.allclose(new_B, B):
         raise Wrong("the slopes are right. What does the layer with its skip give at x = 0?")
     if np.allclose(new_A[:, :-1], A[:, :-1]):
         raise Wrong("only the last piece knows of the skip. What should the output be where another piece wins?")
@@ -187,7 +190,8 @@ def _(attempt):
     for D in (2, 3, 6):
         A, B = call(attempt, D, shape=[None, None])
         if A.ndim != 3 or A.shape[0] != 1 or A.shape[2] != D or B.shape != A.shape[:2]:
-            raise Wrong(f"for D = {D} slopes (1, R, {D}) and offsets (1, R) are expected, got {A.shape} and {B.shape}")
+            raise Wrong(f"for D = {D} slopes (1, R, {D}) and offsets (1, R) are expected, got {A.shape} and {B.shape}. "
+                        "What do the axes mean?")  # fmt: skip
         x = rng.normal(size=(500, D))
         top_two = np.sort(x, axis=1)[:, -2:].sum(1)
         if not np.allclose(MASO(A, B)(x)[:, 0], top_two):
