@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from IPython.display import Image, Markdown, display
 from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.colors import ListedColormap
+from matplotlib.colors import to_rgba_array
 
 # Okabe-Ito colours. One colour, one meaning, in every chapter.
 BLACK, GREY = "#000000", "#6E6E6E"  # data and targets; helper lines
@@ -113,9 +113,10 @@ def draw_regions(ax, codes, labels, bounds, colors=CLASSES):
     border = np.zeros((n, n), bool)
     border[:-1] |= (codes[1:] != codes[:-1]).any(-1)
     border[:, :-1] |= (codes[:, 1:] != codes[:, :-1]).any(-1)
-    look = {"extent": bounds, "origin": "lower", "interpolation": "nearest"}
-    ax.imshow(labels, cmap=ListedColormap(colors), vmin=-0.5, vmax=len(colors) - 0.5, alpha=0.45, **look)
-    ax.imshow(np.where(border, 0.0, np.nan), cmap="gray", vmin=0, vmax=1, alpha=0.55, **look)
+    image = (1 - 0.45 * (1 - to_rgba_array(colors)[:, :3]))[labels]  # pale, so that points stand out
+    image[border] *= 0.45
+    pixels = (255 * image).astype(np.uint8)  # one picture of bytes: a slider draws it in half the time of two layers
+    ax.imshow(pixels, extent=bounds, origin="lower", interpolation="nearest")
     ax.set(aspect="equal", xlabel="$x_1$", ylabel="$x_2$")
 
 
