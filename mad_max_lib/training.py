@@ -68,8 +68,8 @@ def mlp(sizes, rng, dtype=torch.float64):
         raise TypeError(f"dtype must be a torch floating type, got {dtype}")
     layers = []
     for fan_in, fan_out in zip(sizes, sizes[1:]):  # noqa: B905
-        linear = nn.utils.skip_init(nn.Linear, fan_in, fan_out, dtype=dtype)  # no draw from torch's own seed
-        with torch.no_grad():
+        with torch.random.fork_rng(devices=[]), torch.no_grad():  # torch's own draw leaves no trace
+            linear = nn.Linear(fan_in, fan_out, dtype=dtype)
             linear.weight.copy_(torch.from_numpy(rng.normal(0, (2 / fan_in) ** 0.5, (fan_out, fan_in))))
             linear.bias.copy_(torch.from_numpy(rng.uniform(-0.5, 0.5, fan_out)))
         layers += [linear, nn.ReLU()]

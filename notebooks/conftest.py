@@ -14,6 +14,8 @@ LIMIT = 500  # MB: Binder gives 1 GB, and a reader has two notebooks open
 os.environ["OMP_NUM_THREADS"] = "1"
 os.environ.pop("MPLBACKEND", None)
 
+collect_ignore = ["conftest.py"]  # holds no doctests
+
 _seconds, _peaks = defaultdict(float), defaultdict(int)
 
 
@@ -21,9 +23,9 @@ def peak(pid):
     """The most memory a process has held so far, in MB (on macOS: what it holds now)."""
     status = Path(f"/proc/{pid}/status")
     if status.exists():
-        return int(status.read_text().split("VmHWM:")[1].split()[0]) * 1024 // 10**6
+        return int(status.read_text().split("VmHWM:")[1].split()[0]) // 1024
     memory = psutil.Process(pid).memory_info()
-    return getattr(memory, "peak_wset", memory.rss) // 10**6
+    return getattr(memory, "peak_wset", memory.rss) // 2**20
 
 
 @pytest.hookimpl(wrapper=True)

@@ -5,6 +5,8 @@ import pytest
 
 matplotlib.use("Agg")
 
+collect_ignore = ["conftest.py"]  # the other conftest.py is in the way of its doctests
+
 _told = []
 
 

@@ -95,7 +95,8 @@ def test_one_region_has_no_border(ax):
 
 def test_regions_of_pieces_take_the_colours_given(ax):
     labels = np.arange(4)
-    figures.draw_regions(ax, np.zeros((4, 1), int), labels, (0, 1, 0, 1), colors=["white", "black", "red", "blue"])
+    colors = ["white", "black", "red", "blue"]
+    figures.draw_regions(ax, np.zeros((4, 1), int), labels, (0, 1, 0, 1), colors)
     shown = ax.images[0].get_array().reshape(4, 3)
     assert shown.tolist() == [[255, 255, 255], [140, 140, 140], [255, 140, 140], [140, 140, 255]]
 

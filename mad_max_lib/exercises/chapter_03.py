@@ -192,7 +192,7 @@ def _(attempt):
                     f"you count {regions:g} and {occupied:g}. Which codes do you take for equal?")  # fmt: skip
     long = np.zeros((2, 60), dtype=bool)
     long[1, 0] = True
-    long_regions, _ = call(attempt, long, ~long[:, ::-1], long, long, shape=[(), ()])
+    long_regions, _ = call(attempt, long, np.ones_like(long), long, long, shape=[(), ()])
     if long_regions != 2:
         raise Wrong("two codes of 120 gates that differ in one place count as the same. How many digits has a number?")
 
