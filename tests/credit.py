@@ -59,7 +59,7 @@ def distance_to_border(params, x):
     for W, b in params[:-1]:
         A_x, b_x = W @ A_x, W @ b_x + b
         u, length = A_x @ x + b_x, np.linalg.norm(A_x, axis=1)
-        nearest = min(nearest, (np.abs(u) / length)[length > 0].min(initial=np.inf))
+        nearest = min(nearest, (np.abs(u[length > 0]) / length[length > 0]).min(initial=np.inf))
         A_x, b_x = (u > 0)[:, None] * A_x, (u > 0) * b_x
     return nearest
 
