@@ -180,8 +180,7 @@ def main(words):
         sys.exit(explain(str(error)))
     line = [python, "-m", *module_and_arguments(words)]
     os.chdir(ROOT)
-    if testing:
-        os.environ.setdefault("OMP_NUM_THREADS", "1")  # two notebooks at a time, a core each
+    os.environ.setdefault("OMP_NUM_THREADS", "1")  # the book's networks are small: more threads only wait for each other
     sys.stdout.flush()
     if os.name == "nt":
         sys.exit(subprocess.call(line))  # exec would let go of the console
