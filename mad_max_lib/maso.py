@@ -80,15 +80,16 @@ class MASO:
 
     def slopes(self, x):
         """The matrix A[x] that x is multiplied by, row k from unit k's winner: (N, K, D)."""
-        codes = self.codes(x)
-        xp = namespace(codes=codes)
-        return cast(self.A, check_input(x, self.A, "N", "D"))[xp.arange(codes.shape[1]), codes]
+        return self._of_winners(self.A, x)
 
     def offsets(self, x):
         """The vector B[x] that is added: (N, K), so that ``A[x] x + B[x]`` is the output."""
+        return self._of_winners(self.B, x)
+
+    def _of_winners(self, parameter, x):
         codes = self.codes(x)
-        xp = namespace(codes=codes)
-        return cast(self.B, check_input(x, self.A, "N", "D"))[xp.arange(codes.shape[1]), codes]
+        units = namespace(codes=codes).arange(codes.shape[1])
+        return cast(parameter, check_input(x, self.A, "N", "D"))[units, codes]
 
     def after(self, W, b):
         """The MASO of ``x -> maso(W x + b)``: an affine step in front is absorbed into the pieces.
