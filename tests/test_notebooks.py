@@ -3,6 +3,7 @@
 Each check is a function from a page to a list of complaints; toy pages prove that each of them can complain.
 """
 
+import ast
 import json
 import os
 import re
@@ -20,6 +21,7 @@ from mad_max_lib.exercises import all_exercises
 
 NOT_COUNTED = {"exercise", "hint", "solution", "check", "navigation"}
 EXERCISE = r"^### Exercise (\d+\.\d+)"
+SCOPES = (ast.FunctionDef, ast.Lambda, ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp, ast.ClassDef)
 HEADING = r"^(#{1,6}) +(.+?) *$"
 
 
@@ -226,8 +228,43 @@ def check_symbols(page):
     return [f"the symbol ${symbol}$ is not in notation.ipynb" for symbol in sorted(own - known)]
 
 
+def check_sliders(page):
+    """A slider is moved when all cells have run: no later cell may give its drawing's names a new meaning."""
+    functions, found = {}, []
+    trees = [ast.parse(cell.source) for cell in page.code if not cell.source.lstrip().startswith(("%", "!"))]
+    for position, tree in enumerate(trees):
+        functions.update({node.name: node for node in tree.body if isinstance(node, ast.FunctionDef)})
+        for call in ast.walk(tree):
+            if isinstance(call, ast.Call) and getattr(call.func, "attr", "") == "Explorer":
+                later = set().union(*(assigned(tree) for tree in trees[position + 1 :]))
+                for name in sorted(read_by(call.args[0], functions) & later):
+                    found.append(f"a slider's drawing reads {name!r}, which a later cell assigns anew")
+    return found
+
+
+def assigned(tree):
+    """Global names that a cell assigns, loops over or defines."""
+    inner = [node for node in ast.walk(tree) if isinstance(node, SCOPES)]
+    local = {name for scope in inner for name in ast.walk(scope) if name is not scope}
+    names = {n.id for n in ast.walk(tree) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store) and n not in local}
+    return names | {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}
+
+
+def read_by(node, functions, seen=()):
+    """Global names that a drawing function reads, itself or through the functions of the page that it calls."""
+    if isinstance(node, ast.Name) and node.id in functions:
+        node = functions[node.id]
+    parts = list(ast.walk(node))
+    own = {part.arg for part in parts if isinstance(part, ast.arg)}
+    own |= {part.id for part in parts if isinstance(part, ast.Name) and isinstance(part.ctx, ast.Store)}
+    names = {part.id for part in parts if isinstance(part, ast.Name)} - own
+    for name in names & set(functions) - set(seen):
+        names |= read_by(functions[name], functions, (*seen, name))
+    return names
+
+
 CHECKS = [check_stored_form, check_outputs, check_limits, check_headings, check_code, check_figures,
-          check_exercises, check_links, check_symbols]  # fmt: skip
+          check_exercises, check_links, check_symbols, check_sliders]  # fmt: skip
 
 
 @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
@@ -322,6 +359,9 @@ BROKEN = {
     "2 H1": (check_headings, add(new_markdown_cell("# Another"))),
     "0 H1": (check_headings, put(0, source="## A toy")),
     "skipped before 'Deep'": (check_headings, add(new_markdown_cell("#### Deep"))),
+    "reads 'height'": (check_sliders, add(*[code(line) for line in (
+        "height = 1\n\ndef line(ax): ax.plot([0, height])\n\ndef draw(ax, k): line(ax)",
+        "mm.Explorer(draw, k=(0, 1))", "for height in range(3): pass")])),
     "pip": (check_code, add(code("%pip install x"))),
     "a URL": (check_code, add(code('x = "https://example.org"'))),
     "a download": (check_code, add(code("load(download=True)"))),
