@@ -180,7 +180,7 @@ def main(words):
         sys.exit(explain(str(error)))
     line = [python, "-m", *module_and_arguments(words)]
     os.chdir(ROOT)
-    os.environ.setdefault("OMP_NUM_THREADS", "1")  # the book's networks are small: more threads only wait for each other
+    os.environ.setdefault("OMP_NUM_THREADS", "1")  # the networks are small: more threads wait for each other
     sys.stdout.flush()
     if os.name == "nt":
         sys.exit(subprocess.call(line))  # exec would let go of the console

@@ -130,7 +130,7 @@ def show_solution(number):
     """Fold open the tested reference solution of an exercise."""
     found = _find(number)
     if found.solution is None:
-        text = f"Exercise {number} is for credit: it is checked by its properties and has no public solution."
+        text = f"Exercise {number} is for credit: it is checked by its properties and shows no solution."
     else:
         is_code = callable(found.solution)
         body = f"```python\n{inspect.getsource(found.solution)}```" if is_code else f"`{found.solution!r}`"
@@ -151,6 +151,7 @@ def call(attempt, *arguments, shape=None):
     if not callable(attempt):
         raise Wrong(f"a function is expected here, this is {_kind(attempt)}. Was it called already?")
     copies = copy.deepcopy(arguments)
+    before = _state(copies)
     try:
         answer = attempt(*copies)
     except NotImplementedError:
@@ -159,7 +160,7 @@ def call(attempt, *arguments, shape=None):
         raise Wrong(f"your version stopped with {type(error).__name__}: {error}") from None
     if answer is None:
         raise Wrong("your version returns None. Is a `return` missing?")
-    if _state(copies) != _state(copy.deepcopy(arguments)):
+    if _state(copies) != before:
         raise Wrong("your version changes its arguments. Can it work on new arrays instead of `*=` or `+=`?")
     if not isinstance(shape, list):
         return value(answer, shape)
@@ -187,6 +188,7 @@ def value(answer, shape=None):
 
 
 def _state(arguments):
+    """Bytes that change when an array among the arguments does."""
     return pickle.dumps([argument for argument in arguments if not callable(argument)])
 
 

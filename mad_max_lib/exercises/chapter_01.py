@@ -69,7 +69,7 @@ def _(attempt):
 
 def visible(a, b):
     seen = []
-    for r in np.lexsort((-np.arange(len(a)), b, a)):  # by slope, then offset; of equal lines the lower number last
+    for r in np.lexsort((-np.arange(len(a)), b, a)):  # by slope, then offset; of equal lines the lowest last
         if seen and a[seen[-1]] == a[r]:
             seen.pop()  # of one slope only the last, the highest, can be seen
         while len(seen) > 1:
@@ -97,7 +97,9 @@ def _no_parallels(a, b):
 
 
 def _touching(a, b):
-    return visible(a, b) if len(a) > 3 or b.any() else np.arange(3)
+    """Within a tolerance: also lines that meet the others at one point only."""
+    lines = np.arange(len(a))
+    return np.array([r for r in lines if r in visible(a, b + 1e-9 * (lines == r))])
 
 
 def _repeated(a, b):
@@ -123,7 +125,13 @@ def _positive_part(a, b):
     return codes[np.sort(np.unique(codes, return_index=True)[1])]
 
 
-@exercise("1.2", solution=visible, wrong=[_visible_on_a_grid, _all_slopes, _positive_part, _no_parallels, _touching, _repeated, _one_pop])
+@exercise(
+    "1.2",
+    solution=visible,
+    wrong=[
+        _visible_on_a_grid, _all_slopes, _positive_part, _no_parallels, _touching, _repeated, _one_pop,
+    ],
+)  # fmt: skip
 def _(attempt):
     a, b = np.array([-1.0, 0.0, 1.0]), np.array([0.0, -1.0, 0.0])
     first = call(attempt, a, b)
@@ -137,10 +145,10 @@ def _(attempt):
         raise Wrong("of -u, 0.2 and u, the level line wins only between -0.2 and 0.2. Does your method look there?")
     if 0 in call(attempt, np.array([0.0, 0.0, 1.0]), np.array([0.0, 1.0, 0.0])):
         raise Wrong("of the lines 0, 1 and u you call the level line 0 visible. Which line runs just above it?")
-    if set(call(attempt, np.array([1.0, 1.0, 0.0]), np.array([0.0, 0.0, 5.0]))) != {0, 2}:
-        raise Wrong("of the lines u, u and 5 the first and the last count. What do you do with equal lines?")
     if 1 in call(attempt, np.array([-1.0, 0.0, 1.0]), np.zeros(3)):
         raise Wrong("the lines -u, 0 and u meet at 0. How long is the interval on which the level line wins?")
+    if set(call(attempt, np.array([1.0, 1.0, 0.0]), np.array([0.0, 0.0, 5.0]))) != {0, 2}:
+        raise Wrong("of the lines u, u and 5 the first and the last count. What do you do with equal lines?")
     rng = np.random.default_rng(0)
     for _ in range(20):
         a, b = rng.normal(size=30), rng.normal(size=30)
