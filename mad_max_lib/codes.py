@@ -1,0 +1,170 @@
+"""Region codes of a network, and distances between them."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+
+from .pieces import Hold, NotPiecewiseAffineError, check_held, check_points
+
+
+class RegionCodes(Sequence):
+    """Which piece every unit chose, at each of N points, one ``(N, units)`` tensor for each nonlinear call.
+
+    Attributes
+    ----------
+    names : list of str
+        The calls in order, such as ``1:relu`` and ``2:max_pool2d``.
+
+    Examples
+    --------
+    >>> codes = region_codes(torch.relu, torch.tensor([[-1.0, 2.0], [1.0, 2.0]]))
+    >>> codes.names
+    ['1:relu']
+    >>> codes[0]
+    tensor([[0, 1],
+            [1, 1]], dtype=torch.uint8)
+    """
+
+    def __init__(self, names, layers):
+        self.names, self._layers = list(names), list(layers)
+
+    def __len__(self):
+        return len(self._layers)
+
+    def __getitem__(self, layer):
+        return self._layers[layer]
+
+    def all(self):
+        """The codes of all calls side by side: (N, all units)."""
+        return torch.cat([layer.long() if layer.dtype != torch.uint8 else layer for layer in self._layers], 1)
+
+    def regions(self):
+        """The number of each point's region, from 0 in order of first appearance: (N,) integers.
+
+        Examples
+        --------
+        >>> region_codes(torch.relu, torch.tensor([[-1.0], [1.0], [-2.0]])).regions()
+        tensor([0, 1, 0])
+        """
+        rows = self.all().cpu().numpy()
+        rows = np.ascontiguousarray(rows).view(np.dtype((np.void, rows.dtype.itemsize * rows.shape[1])))[:, 0]
+        _, first, region = np.unique(rows, return_index=True, return_inverse=True)
+        return torch.from_numpy(first.argsort().argsort()[region]).to(self._layers[0].device)
+
+
+def region_codes(model, x):
+    """Record which piece every unit of a network chooses at each point.
+
+    Parameters
+    ----------
+    model : nn.Module or callable
+        Continuous and piecewise affine, in eval mode.
+    x : (N, *input) tensor
+
+    Returns
+    -------
+    RegionCodes
+        One ``(N, units)`` tensor for each nonlinear call, uint8, or int64 where a unit has more than 256 pieces:
+        the number of kinks below the pre-activation (0 and 1 for a ReLU), or the place in the pooling window.
+        Ties go to the lowest piece.
+
+    Raises
+    ------
+    NotPiecewiseAffineError
+        A function on the way is not piecewise affine, or one point's codes depend on another point.
+
+    Notes
+    -----
+    Source: Balestriero and Baraniuk, *Mad Max*, the selection variables of the vector quantization.
+
+    Examples
+    --------
+    >>> pool = torch.nn.MaxPool1d(3)
+    >>> region_codes(pool, torch.tensor([[[1.0, 5.0, 2.0]]]))[0]
+    tensor([[1]], dtype=torch.uint8)
+    """
+    x = check_points(model, x)
+    with torch.no_grad():
+        alone = _Recorded()
+        check_held(alone, model, x[:1])
+        together = _Recorded()
+        together.run(model, x)
+    for name, one, many in zip(together.names, alone.numbers, together.numbers, strict=True):
+        if one.shape != (1, *many.shape[1:]) or len(many) != len(x):
+            raise NotPiecewiseAffineError(
+                f"{name} sees {tuple(many.shape)} numbers for {len(x)} points and {tuple(one.shape)} for one; "
+                "the points must stay on the first axis"
+            )
+    return RegionCodes(together.names, [numbers.flatten(1) for numbers in together.numbers])
+
+
+class _Recorded(Hold):
+    """Keeps the numbers of the pieces."""
+
+    def __init__(self):
+        super().__init__()
+        self.numbers = []
+
+    def meet(self, unit):
+        output = super().meet(unit)
+        if len(self.numbers) < len(self.pieces):
+            numbers = unit.numbers(self.pieces[-1])
+            self.numbers.append(numbers.to(torch.uint8) if unit.count <= 256 else numbers)
+        return output
+
+
+def vq_distance(codes_a, codes_b, layer=None):
+    """The share of units that chose different pieces, for every pair of points.
+
+    Zero within a region, so a distance between codes but not between points: two points of one region
+    cannot be told apart.
+
+    Parameters
+    ----------
+    codes_a, codes_b : RegionCodes of the same network, at N_a and at N_b points
+    layer : int, optional
+        Which nonlinear call; all units of all calls by default.
+
+    Returns
+    -------
+    (N_a, N_b) float32 tensor in [0, 1]
+
+    Notes
+    -----
+    Source: Balestriero and Baraniuk, *Mad Max*, the partition-based distance.
+
+    Examples
+    --------
+    >>> codes = region_codes(torch.relu, torch.tensor([[-1.0, 2.0], [1.0, 2.0]]))
+    >>> vq_distance(codes, codes)
+    tensor([[0.0000, 0.5000],
+            [0.5000, 0.0000]])
+    """
+    if codes_a.names != codes_b.names or [c.shape[1] for c in codes_a] != [c.shape[1] for c in codes_b]:
+        raise ValueError(f"codes_a and codes_b must come from one network, got {codes_a.names} and {codes_b.names}")
+    a, b = (codes.all() if layer is None else codes[layer] for codes in (codes_a, codes_b))
+    units, R = a.shape[1], 1 + max(int(a.max()), int(b.max()))
+    if R <= 2:  # with -1 and 1 for the pieces, a product counts agreements minus differences
+        a, b = (2 * codes.float() - 1 for codes in (a, b))
+        return (units - a @ b.T) / (2 * units)
+    a, b = (torch.cat([(codes == r).float() for r in range(R)], 1) for codes in (a, b))
+    return 1 - a @ b.T / units
+
+
+def nearest(codes_a, codes_b, k, layer=None):
+    """The k points of b whose codes are nearest to each point of a: (N_a, k) indices, nearest first.
+
+    Of points at the same distance the first come first.
+
+    Examples
+    --------
+    >>> codes = region_codes(torch.relu, torch.tensor([[-1.0, 2.0], [1.0, 2.0]]))
+    >>> nearest(codes, codes, k=1)
+    tensor([[0],
+            [1]])
+    """
+    N_b = len(codes_b[0])
+    if not 1 <= k <= N_b:
+        raise ValueError(f"k must lie between 1 and the number of points, {N_b}, got {k}")
+    return vq_distance(codes_a, codes_b, layer).argsort(dim=1, stable=True)[:, :k]
