@@ -289,23 +289,29 @@ class Intercept(TorchFunctionMode):
             self._refuse(name, "writes values made from the input into a tensor that was there before")
         if any(not t.is_floating_point() for t in _tensors((args, kwargs)) if self._is_marked(t)):
             self._refuse(name, "uses indices that were chosen by looking at the input")
-        args, kwargs = self.current(args, inplace), self.current(kwargs, False)
+        target, args, kwargs = args and args[0], self.current(args), self.current(kwargs)
         if name in PIECEWISE:
-            return self.piecewise(name, inplace, args, kwargs)
+            output = self.piecewise(name, inplace, args, kwargs)
+            return self._mark(self.write(target, output)) if inplace else output
         if name in ("rnn_relu", "rnn_relu_cell"):
             self.rewritten = True
             with self:
                 return UNROLLED[name](*args, **kwargs)
         self._check_affine(name, args, kwargs)
-        return self._mark(self.affine(name, inplace, func, args, kwargs))
+        output = self.affine(name, inplace, func, args, kwargs)
+        return self._mark(self.write(target, output) if inplace else output)
 
     def affine(self, name, inplace, func, args, kwargs):
         """What an affine function returns: its own output."""
         return func(*args, **kwargs)
 
-    def current(self, arguments, inplace):
+    def current(self, arguments):
         """The arguments as the function shall see them."""
         return arguments
+
+    def write(self, target, output):
+        """The output of a function that works in place, written where it belongs."""
+        return output if output is target else target.copy_(output)
 
     def piecewise(self, name, inplace, args, kwargs):
         if sum(map(self._is_marked, _tensors((args, kwargs)))) > (2 if name in ("maximum", "max") else 1):
@@ -316,10 +322,7 @@ class Intercept(TorchFunctionMode):
             self._refuse(name, str(error))
         self.names.append(f"{len(self.names) + 1}:{name}")
         self.rewritten |= unit.own is None
-        output = self.meet(unit)
-        if inplace:
-            output = args[0].copy_(output)
-        self._mark(output)
+        output = self._mark(self.meet(unit))
         chosen_too = name == "max" and isinstance(unit, Largest) and len(_tensors((args, kwargs))) == 1
         if chosen_too or kwargs.get("return_indices"):
             return torch.return_types.max((output, self._mark(torch.zeros_like(output, dtype=torch.long))))

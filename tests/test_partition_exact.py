@@ -143,7 +143,7 @@ def disagreement(kind, seed):
     """What the library finds otherwise than the reference, in words; empty if they agree."""
     layers, bounds, inputs = network(kind, seed)
     found = regions(layers, bounds, inputs)
-    u, v, origin = inputs.astype(float).T if inputs is not PLANE else (None, None, None)
+    u, v, origin = torch.tensor(inputs.astype(float).T)
     plane = None if inputs is PLANE else mm.Plane(origin, u, v)
     p = mm.partition(in_torch(layers, functional=seed % 2 == 1), plane, bounds)
     p.check()

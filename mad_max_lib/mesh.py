@@ -1,0 +1,198 @@
+"""A polygon cut into convex faces along straight lines: the planar mesh under ``partition``."""
+
+import numpy as np
+
+ON = 1e-11  # a vertex this near to a line, relative to the largest value around, lies on it
+
+
+class Mesh:
+    """Vertices, edges and convex faces that tile a polygon, cut along the zero lines of functions.
+
+    Each function is affine on every face and known by its values at the vertices. Cutting decides by signs
+    alone: a face is cut if it has vertices strictly on both sides, and values at new vertices are interpolated
+    along the edge that they lie on.
+
+    Attributes
+    ----------
+    xy : (V, 2) array, the vertices
+    ends : (E, 2) integers, the vertices of each edge
+    vertex, edge : (I,) integers, the corners of all faces one after the other, counter-clockwise, and the edge
+        that leaves each corner
+    start : (F + 1,) integers, where each face begins in them
+    added : list of ``(first, a, b, t)``: vertices ``first, ...`` lie at ``(1 - t) a + t b``
+    """
+
+    def __init__(self, polygon):
+        n = len(polygon)
+        corner = np.arange(n)
+        self.xy, self.ends, self.added = polygon, np.stack([corner, (corner + 1) % n], 1), []
+        self.vertex, self.edge, self.start = corner, corner, np.array([0, n])
+
+    def extend(self, values):
+        """Values at the first vertices, (V_0, ...), interpolated to all of them."""
+        full = np.empty((len(self.xy), *values.shape[1:]))
+        full[: len(values)] = values
+        for first, a, b, t in self.added:
+            if first >= len(values):
+                t = t.reshape(-1, *[1] * (values.ndim - 1))
+                full[first : first + len(a)] = full[a] + t * (full[b] - full[a])
+        return full
+
+    def cut(self, h, size):
+        """Cut along the zero lines of U functions with values ``h`` (V, U); ``size`` says what is large.
+
+        Returns
+        -------
+        h : (V', U) values at all vertices, old and new
+        above : (F', U / 64) packed bits, on which side of each line every face lies
+        origin : (F',) which face it was before
+        """
+        self._h, self._on = h, ON * size
+        self._above, self._below = _pack(h > self._on), _pack(h < -self._on)
+        corners = self._subdivide(np.arange(len(self.ends)), self.vertex, self.edge, self.start)
+        origin, done = np.arange(len(self.start) - 1), []
+        while True:
+            above = np.bitwise_or.reduceat(self._above[corners[0]], corners[2][:-1])
+            cut = above & np.bitwise_or.reduceat(self._below[corners[0]], corners[2][:-1])
+            whole = ~cut.any(1)
+            done.append((*_faces(*corners, whole), above[whole], origin[whole]))
+            if whole.all():
+                break
+            corners, origin = self._split(*_faces(*corners, ~whole), cut[~whole], origin[~whole])
+        vertex, edge, starts, above, origin = (list(part) for part in zip(*done, strict=True))
+        self.vertex, self.edge = np.concatenate(vertex), np.concatenate(edge)
+        self.start = np.concatenate([[0], np.cumsum(np.concatenate([np.diff(start) for start in starts]))])
+        return self._h, np.concatenate(above), np.concatenate(origin)
+
+    def _split(self, vertex, edge, start, cut, origin):
+        """Split every face along the first function that cuts it; functions that cut new edges add vertices."""
+        n, word = len(cut), (cut != 0).argmax(1)
+        bit = cut[np.arange(n), word]
+        bit &= ~bit + np.uint64(1)  # the lowest
+        face = np.repeat(np.arange(n), np.diff(start))
+        up = (self._above[vertex, word[face]] & bit[face]) != 0
+        after, before = np.arange(1, len(vertex) + 1), np.arange(-1, len(vertex) - 1)
+        after[start[1:] - 1], before[start[:-1]] = start[:-1], start[1:] - 1
+        enter, leave = np.flatnonzero(~up & up[after]), np.flatnonzero(~up & up[before])
+        chord = len(self.ends) + np.arange(n)
+        self.ends = np.concatenate([self.ends, np.stack([vertex[enter], vertex[leave]], 1)])
+        upper, lower = edge.copy(), edge.copy()
+        upper[leave], lower[enter] = chord, chord
+        keep = up.copy()
+        keep[enter] = keep[leave] = True
+        counts = [np.add.reduceat(side, start[:-1], dtype=int) for side in (keep, ~up)]
+        vertex = np.concatenate([vertex[keep], vertex[~up]])
+        edge = np.concatenate([upper[keep], lower[~up]])
+        start = np.concatenate([[0], np.cumsum(np.concatenate(counts))])
+        return self._subdivide(chord, vertex, edge, start), np.concatenate([origin, origin])
+
+    def _subdivide(self, edges, vertex, edge, start):
+        """Put a vertex wherever a function changes sign strictly inside one of the edges."""
+        a, b = self.ends[edges].T
+        which, unit = _bits(self._above[a] & self._below[b] | self._below[a] & self._above[b])
+        if not len(which):
+            return vertex, edge, start
+        at_a, at_b = self._h[a[which], unit], self._h[b[which], unit]
+        t, blur = at_a / (at_a - at_b), self._on / abs(at_a - at_b)
+        order = np.lexsort((t, which))
+        which, unit, t, blur = which[order], unit[order], t[order], blur[order]
+        apart = np.ones(len(t), bool)  # lines that meet on the edge share a vertex there
+        apart[1:] = (np.diff(which) > 0) | (np.diff(t) > np.maximum(blur[1:], blur[:-1]))
+        new, which, t = np.cumsum(apart) - 1, which[apart], t[apart]
+        a, b = a[which], b[which]
+        h = self._h[a] + t[:, None] * (self._h[b] - self._h[a])
+        h[new, unit] = 0
+        V, E, M = len(self.xy), len(self.ends), len(t)
+        self.added.append((V, a, b, t))
+        self.xy = np.concatenate([self.xy, self.xy[a] + t[:, None] * (self.xy[b] - self.xy[a])])
+        self._h = np.concatenate([self._h, h])
+        self._above = np.concatenate([self._above, _pack(h > self._on)])
+        self._below = np.concatenate([self._below, _pack(h < -self._on)])
+        # edge e from a to b becomes e, first_e, first_e + 1 ... along its new vertices
+        e, last = edges[which], self.ends[edges[which], 1]
+        count = np.bincount(e, minlength=E)
+        first = np.cumsum(count) - count
+        ends_now = np.flatnonzero(np.append(np.diff(which) > 0, True))
+        fresh = np.stack([V + np.arange(M), np.append(V + np.arange(1, M), 0)], 1)
+        fresh[ends_now, 1] = last[ends_now]
+        self.ends[e[np.append(0, ends_now[:-1] + 1)], 1] = V + np.append(0, ends_now[:-1] + 1)
+        self.ends = np.concatenate([self.ends, fresh])
+        m = count[edge]
+        i = np.repeat(np.arange(len(edge)), m + 1)
+        j = np.arange(len(i)) - np.repeat(np.cumsum(m + 1) - m - 1, m + 1)
+        forward, m, base = (vertex == self.ends[edge, 0])[i], m[i], first[edge[i]]
+        place = np.where(forward, j - 1, m - j)
+        new_vertex = np.where(j == 0, vertex[i], V + base + place)
+        place = np.where(forward, j - 1, m - 1 - j)
+        new_edge = np.where(place < 0, edge[i], E + base + place)
+        return new_vertex, new_edge, np.concatenate([[0], np.cumsum(count[edge] + 1)])[start]
+
+    def merge(self, label):
+        """Join faces of equal label, where such faces form a convex whole; returns one old face for each new one."""
+        _, kept, group = np.unique(label, return_index=True, return_inverse=True)
+        n, sizes = len(kept), np.diff(self.start)
+        if n < len(sizes):
+            owner = np.repeat(group, sizes)
+            _, place, times = np.unique(owner * len(self.ends) + self.edge, return_inverse=True, return_counts=True)
+            outer = np.flatnonzero(times[place] == 1)
+            a, b = self.ends[self.edge[outer]].T
+            begin, owner = self.vertex[outer], owner[outer]
+            key, V = owner * len(self.xy) + begin, len(self.xy)
+            order = np.argsort(key)
+            follow = order[np.searchsorted(key[order], owner * V + np.where(begin == a, b, a))]
+            _, head = np.unique(owner, return_index=True)
+            steps, here, faces = [], head, np.arange(n)
+            while len(here):
+                if len(steps) > len(outer):
+                    raise RuntimeError("faces of one label do not join to convex ones")
+                steps.append((faces, outer[here]))
+                here = follow[here]
+                faces, here = faces[here != head[faces]], here[here != head[faces]]
+            face, corner = (np.concatenate(part) for part in zip(*steps, strict=True))
+            order = np.argsort(face, kind="stable")
+            corner = corner[order]
+        else:
+            corner, face = _corners(self.start, kept), np.repeat(np.arange(n), sizes[kept])
+        self.vertex, self.edge = self.vertex[corner], self.edge[corner]
+        self.start = np.concatenate([[0], np.cumsum(np.bincount(face, minlength=n))])
+        used, self.edge = np.unique(self.edge, return_inverse=True)
+        self.ends = self.ends[used]
+        return kept
+
+    def sides(self):
+        """The two faces along each edge, (E, 2); -1 outside."""
+        face = np.repeat(np.arange(len(self.start) - 1), np.diff(self.start))
+        sides = np.full((len(self.ends), 2), -1)
+        forward = self.vertex == self.ends[self.edge, 0]
+        sides[self.edge[forward], 0], sides[self.edge[~forward], 1] = face[forward], face[~forward]
+        return sides
+
+
+def _pack(bits):
+    """Booleans (V, U) as 64-bit words."""
+    bytes_ = np.packbits(bits, axis=1, bitorder="little")
+    return np.pad(bytes_, ((0, 0), (0, -bytes_.shape[1] % 8))).view(np.uint64)
+
+
+def _bits(words):
+    """Row and column of every bit that is set."""
+    row, word = words.nonzero()
+    which, bit = np.unpackbits(words[row, word].view(np.uint8).reshape(-1, 8), axis=1, bitorder="little").nonzero()
+    return row[which], 64 * word[which] + bit
+
+
+def unpack(words, U):
+    """The first U bits of each row: (F, U) of 0 and 1."""
+    return np.unpackbits(words.view(np.uint8), axis=1, count=U, bitorder="little")
+
+
+def _corners(start, faces):
+    """Where the corners of the given faces are, face after face."""
+    sizes = np.diff(start)[faces]
+    return np.repeat(start[faces] - np.cumsum(sizes) + sizes, sizes) + np.arange(sizes.sum())
+
+
+def _faces(vertex, edge, start, chosen):
+    """The corners of the chosen faces, and where each face begins among them."""
+    corner = np.repeat(chosen, np.diff(start))
+    return vertex[corner], edge[corner], np.concatenate([[0], np.cumsum(np.diff(start)[chosen])])

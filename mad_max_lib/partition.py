@@ -1,0 +1,371 @@
+"""The exact partition of a plane into the regions of a network."""
+
+import copy
+from functools import cached_property
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from matplotlib.collections import LineCollection, PolyCollection
+from matplotlib.colors import to_rgba_array
+
+from .codes import RegionCodes, region_codes
+from .figures import CLASSES
+from .mesh import Mesh, unpack
+from .pieces import Hold, Intercept, Kinked, NotPiecewiseAffineError
+
+
+class Plane(NamedTuple):
+    """The points ``origin + s u + t v`` of an input space; all three have the shape of an input.
+
+    Examples
+    --------
+    >>> plane = Plane.through(torch.zeros(3), torch.ones(3), torch.tensor([0.0, 0.0, 1.0]))
+    >>> plane.points(np.array([[0.0, 1.0]]))
+    tensor([[0., 0., 1.]], dtype=torch.float64)
+    """
+
+    origin: torch.Tensor
+    u: torch.Tensor
+    v: torch.Tensor
+
+    @classmethod
+    def through(cls, x0, x1, x2):
+        """The plane through three inputs, at (s, t) = (0, 0), (1, 0) and (0, 1)."""
+        return cls(x0, x1 - x0, x2 - x0)
+
+    def points(self, st):
+        """The inputs at plane coordinates ``st`` (N, 2): (N, *input)."""
+        s, t = torch.as_tensor(st).to(self.origin.device, torch.float64).T.reshape(2, -1, *[1] * self.origin.dim())
+        return self.origin.double() + s * self.u.double() + t * self.v.double()
+
+
+def partition(model, plane=None, bounds=(-1, 1, -1, 1)):
+    """The exact regions of a network in a rectangle of a plane.
+
+    The rectangle starts as one polygon. At every nonlinear call the polygons are cut along the kink of every
+    unit, which is straight inside each of them. All arithmetic is in float64, whatever the network's dtype; a
+    vertex within a relative 1e-11 of a kink counts as on it.
+
+    Parameters
+    ----------
+    model : nn.Module or callable
+        Continuous and piecewise affine, in eval mode.
+    plane : Plane, optional
+        Where to look; by default the network's own 2-D input space.
+    bounds : (left, right, bottom, top)
+        The rectangle, in plane coordinates s and t.
+
+    Returns
+    -------
+    Partition
+
+    Raises
+    ------
+    NotPiecewiseAffineError
+        A function on the way is not piecewise affine, or the model's own output is not affine on a region.
+
+    Notes
+    -----
+    Source: Humayun, Balestriero, Balakrishnan and Baraniuk, *SplineCam*; the regions: *Mad Max*.
+
+    Examples
+    --------
+    >>> len(partition(torch.relu))
+    4
+    """
+    left, right, bottom, top = bounds
+    if not (np.isfinite(bounds).all() and left < right and bottom < top):
+        raise ValueError(f"bounds must be (left, right, bottom, top) with left < right, bottom < top, got {bounds}")
+    parameters = list(model.parameters()) if isinstance(model, torch.nn.Module) else []
+    if any(p.is_floating_point() and p.dtype != torch.float64 for p in parameters):
+        model = copy.deepcopy(model).double()
+    device = parameters[0].device if parameters else "cpu"
+    plane = plane or Plane(*torch.tensor([[0.0, 0.0], [1.0, 0.0], [0.0, 1.0]], device=device))
+    if not (isinstance(plane, Plane) and plane.origin.shape == plane.u.shape == plane.v.shape):
+        raise ValueError("plane must be a Plane whose origin, u and v have the shape of one input")
+    with torch.no_grad():
+        try:
+            return Partition(model, plane, bounds, _Cut(plane, bounds))
+        except (RuntimeError, NotPiecewiseAffineError):  # perhaps the model counts its points, or keeps views
+            return Partition(model, plane, bounds, _CutAnew(plane, bounds))
+
+
+class _Cut(Intercept):
+    """Cuts a mesh at each call; the points of the batch are its vertices, and new ones join on the way."""
+
+    def __init__(self, plane, bounds):
+        super().__init__()
+        left, right, bottom, top = bounds
+        self.mesh = Mesh(np.array([[left, bottom], [right, bottom], [right, top], [left, top]], float))
+        self.plane, self.codes = plane, []
+
+    def find(self, model):
+        """Cut at all calls; returns the outputs at the vertices."""
+        return self.run(model, self.plane.points(self.mesh.xy))
+
+    def current(self, arguments):
+        if isinstance(arguments, torch.Tensor) and self._is_marked(arguments):
+            return self._mark(self._at_all_vertices(arguments))
+        if isinstance(arguments, dict):
+            return {key: self.current(value) for key, value in arguments.items()}
+        return type(arguments)(map(self.current, arguments)) if type(arguments) in (tuple, list) else arguments
+
+    def write(self, target, output):
+        target.data = output
+        return target
+
+    def _at_all_vertices(self, tensor):
+        if len(tensor) == len(self.mesh.xy):
+            return tensor
+        if len(tensor) not in (first for first, *_ in self.mesh.added):
+            raise RuntimeError("the points are not on the first axis")
+        return torch.from_numpy(self.mesh.extend(tensor.cpu().numpy())).to(tensor.device)
+
+    def meet(self, unit):
+        numbers = unit.u if isinstance(unit, Kinked) else unit.candidates
+        if len(numbers) != len(self.mesh.xy):
+            raise NotPiecewiseAffineError(f"{self.names[-1]} does not keep the points on the first axis")
+        if isinstance(unit, Kinked):
+            h = torch.stack(unit.steps(), 1).flatten(2).cpu().numpy()  # (V, kinks, U)
+            h, codes, origin = cut_kinks(self.mesh, h)
+            unit.u = torch.from_numpy(h).to(numbers.device).reshape(-1, *numbers.shape[1:]) + unit.kinks[0]
+            output = unit.choose()[0]
+        else:
+            best, codes, origin = cut_candidates(self.mesh, numbers.flatten(1, -2).cpu().numpy())
+            output = torch.from_numpy(best).to(numbers.device).reshape(-1, *numbers.shape[1:-1])
+        self.codes = [earlier[origin] for earlier in self.codes] + [codes]
+        return output
+
+
+class _CutAnew(_Cut):
+    """The same with a fresh run for every call, for models that do not bear points to join on the way."""
+
+    def find(self, model):
+        while True:
+            try:
+                return super().find(model)
+            except _Again:
+                pass
+
+    def current(self, arguments):
+        return arguments
+
+    def write(self, target, output):
+        return Intercept.write(self, target, output)
+
+    def meet(self, unit):
+        if len(self.names) <= len(self.codes):
+            return unit.choose()[0]
+        super().meet(unit)
+        raise _Again
+
+
+class _Again(Exception):
+    pass
+
+
+def cut_kinks(mesh, h):
+    """Cut along the kinks of U units, h (V, kinks, U); returns h of the first kink, the codes, the old faces."""
+    V, kinks, U = h.shape
+    if U == 0:
+        return h[:, 0], np.zeros((len(mesh.start) - 1, 0), np.uint8), np.arange(len(mesh.start) - 1)
+    h, above, origin = mesh.cut(h.reshape(V, -1), abs(h).max())
+    return h[:, :U], unpack(above, kinks * U).reshape(-1, kinks, U).sum(1, dtype=np.uint8), origin
+
+
+def cut_candidates(mesh, candidates):
+    """A running maximum over candidates (V, U, R): cut where candidate r overtakes the largest one before it."""
+    absent = np.isneginf(candidates[0])  # (U, R)
+    candidates = np.where(absent, 0, candidates)
+    size = abs(candidates).max(initial=0) or 1.0
+    best, missing, (V, U, R) = candidates[..., 0], absent[:, 0], candidates.shape
+    origin, codes = np.arange(len(mesh.start) - 1), np.zeros((len(mesh.start) - 1, U), np.int64)
+    for r in range(1, R):
+        lead = np.where(absent[:, r], -size, np.where(missing, size, candidates[..., r] - best))
+        _, above, came = mesh.cut(lead, size)
+        candidates, best = mesh.extend(candidates), mesh.extend(best)
+        codes, origin = np.where(unpack(above, U), r, codes[came]), origin[came]
+        overtaken = np.where(missing, candidates[..., r], np.maximum(best, candidates[..., r]))
+        best, missing = np.where(absent[:, r], best, overtaken), missing & absent[:, r]
+    random = np.random.default_rng(0).integers(2**63, size=U + 1, dtype=np.uint64)  # equal codes, equal label
+    kept = mesh.merge(codes.astype(np.uint64) @ random[1:] + origin.astype(np.uint64) * random[0])
+    return best, codes[kept].astype(np.uint8 if R <= 256 else np.int64), origin[kept]
+
+
+class Partition:
+    """The regions of a network in a rectangle of a plane; made by ``partition``.
+
+    Attributes
+    ----------
+    vertices : (V, 2) array, in plane coordinates
+    faces : list of F integer arrays, the vertices of each region, counter-clockwise
+    codes : RegionCodes, which piece every unit chose in each region: ``codes[l]`` (F, units)
+    areas : (F,) array
+    A, b : (F, C, 2) and (F, C) arrays, the network in plane coordinates: ``A @ (s, t) + b`` in each region
+    centers : (F, 2) array, a point inside each region, the mean of its corners
+    neighbours : (M, 2) integers, the pairs of regions that share an edge
+
+    Examples
+    --------
+    >>> regions = partition(torch.nn.MaxPool1d(2), Plane.through(*torch.eye(3, 2)[:, None]))
+    >>> len(regions), regions.areas
+    (2, array([2., 2.]))
+    """
+
+    def __init__(self, model, plane, bounds, cutter):
+        self.model, self.plane, self.bounds = model, plane, bounds
+        values = cutter.find(model).flatten(1)
+        self._mesh, self._values = cutter.mesh, cutter.mesh.extend(values.cpu().numpy())
+        self.codes = RegionCodes(cutter.names, map(torch.from_numpy, cutter.codes))
+        self._check_model(np.arange(0, len(self), max(1, len(self) // 500)))
+
+    def __len__(self):
+        return len(self._mesh.start) - 1
+
+    def __repr__(self):
+        return f"Partition into {len(self)} regions"
+
+    @cached_property
+    def _used(self):
+        return np.unique(self._mesh.vertex, return_inverse=True)
+
+    @property
+    def vertices(self):
+        return self._mesh.xy[self._used[0]]
+
+    @cached_property
+    def faces(self):
+        return np.split(self._used[1], self._mesh.start[1:-1])
+
+    def _mean(self, values):
+        """The mean over the corners of each face."""
+        sums = np.add.reduceat(values[self._mesh.vertex], self._mesh.start[:-1])
+        return sums / np.diff(self._mesh.start)[:, None]
+
+    @cached_property
+    def centers(self):
+        return self._mean(self._mesh.xy)
+
+    @cached_property
+    def areas(self):
+        mesh = self._mesh
+        corner = mesh.xy[mesh.vertex] - np.repeat(mesh.xy[mesh.vertex[mesh.start[:-1]]], np.diff(mesh.start), 0)
+        after = np.arange(1, len(corner) + 1)
+        after[mesh.start[1:] - 1] = mesh.start[:-1]
+        x, y = corner.T
+        return np.add.reduceat(x * y[after] - x[after] * y, mesh.start[:-1]) / 2
+
+    @cached_property
+    def neighbours(self):
+        sides = self._mesh.sides()
+        return np.sort(sides[(sides >= 0).all(1)], 1)
+
+    @cached_property
+    def _affine(self):
+        hold = Hold()  # the model itself, held at the pieces it chooses inside each region
+        with torch.no_grad():
+            hold.run(self.model, self.plane.points(self.centers))
+            corners = np.array([[0.0, 0.0], [1.0, 0.0], [0.0, 1.0]])
+            b, at_u, at_v = (
+                hold.run(self.model, self.plane.points(np.tile(corner, (len(self), 1)))).flatten(1).cpu().numpy()
+                for corner in corners
+            )
+        return np.stack([at_u - b, at_v - b], -1), b
+
+    @property
+    def A(self):
+        return self._affine[0]
+
+    @property
+    def b(self):
+        return self._affine[1]
+
+    @torch.no_grad()
+    def _check_model(self, faces):
+        """Raise unless the model's own output at centres is the mean of its values at the corners."""
+        own = self.model(self.plane.points(self.centers[faces])).flatten(1).cpu().numpy()
+        error = abs(own - self._mean(self._values)[faces]).max()
+        if not error <= 1e-9 * max(abs(self._values).max(), 1e-300):
+            raise NotPiecewiseAffineError(
+                f"the model's own output is not affine on a region, by {error:.1e}: it computes something that "
+                "could not be seen, or one point's output depends on another point"
+            )
+
+    @cached_property
+    def _decided(self):
+        """The mesh cut further where the largest output changes (one output: its sign), and the winners."""
+        mesh = copy.copy(self._mesh)
+        mesh.ends, mesh.added = mesh.ends.copy(), list(mesh.added)
+        if self._values.shape[1] == 1:
+            _, winners, origin = cut_kinks(mesh, self._values[:, None])
+        else:
+            _, winners, origin = cut_candidates(mesh, self._values[:, None])
+        return mesh, winners[:, 0]
+
+    def boundary(self):
+        """The segments where the largest output changes (where one output changes its sign): (M, 2, 2)."""
+        mesh, winners = self._decided
+        sides = mesh.sides()
+        inner = (sides >= 0).all(1)
+        changes = inner & (winners[sides[:, 0]] != winners[sides[:, 1]])
+        return mesh.xy[mesh.ends[changes]]
+
+    def locate(self, points):
+        """The region of each point (N, 2), in plane coordinates; -1 outside the rectangle.
+
+        On a border ties go to the lowest piece, as everywhere.
+        """
+        points, (left, right, bottom, top) = np.asarray(points, float), self.bounds
+        inside = ((points >= (left, bottom)) & (points <= (right, top))).all(1)
+        with torch.no_grad():
+            there = region_codes(self.model, self.plane.points(points)).all().cpu()
+        mine, mesh = self.codes.all(), self._mesh
+        _, number = np.unique(torch.cat([mine, there]).numpy(), axis=0, return_inverse=True)
+        face = np.full(number.max() + 1, -1)
+        face[number[: len(self)]] = np.arange(len(self))
+        found = np.where(inside, face[number[len(self) :]], -1)
+        corner = mesh.xy[mesh.vertex]
+        along = mesh.xy[mesh.ends[mesh.edge].sum(1) - mesh.vertex] - corner
+        for i in np.flatnonzero(inside & (found < 0)):  # on a corner, where no region has all the lowest pieces
+            x, y = (points[i] - corner).T
+            found[i] = np.minimum.reduceat(along[:, 0] * y - along[:, 1] * x, mesh.start[:-1]).argmax()
+        return found
+
+    def check(self):
+        """Prove the partition: raise ``AssertionError`` unless all of this holds, else return the errors found.
+
+        The regions tile the rectangle; no two have the same code; in the middle of each the model itself, run
+        without the mesh, chooses the code and gives the output; maps of neighbours agree along their border.
+        """
+        mesh, size = self._mesh, abs(self._values).max()
+        left, right, bottom, top = self.bounds
+        whole = (right - left) * (top - bottom)
+        sides = mesh.sides()
+        inner = (sides >= 0).all(1)
+        faces, points = sides[inner].T[..., None], mesh.xy[mesh.ends[inner]]  # (2, M, 1), (M, 2, 2)
+        maps = [np.einsum("mcs,mvs->mvc", self.A[f[:, 0]], points) + self.b[f] for f in faces]
+        with torch.no_grad():
+            own = region_codes(self.model, self.plane.points(self.centers)).all().cpu()
+        fine = torch.from_numpy(self.areas > 1e-9 * whole)
+        errors = {
+            "area": abs(self.areas.sum() / whole - 1),
+            "repeated codes": len(self) - len(np.unique(self.codes.all().numpy(), axis=0)),
+            "other codes": int((own != self.codes.all()).any(1)[fine].sum()),
+            "jump": abs(maps[0] - maps[1]).max(initial=0) / size,
+        }
+        assert self.areas.min() > 0 and errors["area"] < 1e-9, f"the regions do not tile the rectangle: {errors}"
+        assert not errors["repeated codes"] and not errors["other codes"], f"codes are wrong: {errors}"
+        assert errors["jump"] < 1e-8, f"neighbours disagree on their border: {errors}"
+        self._check_model(np.arange(len(self)))
+        return errors
+
+    def draw(self, ax, labels=None, colors=CLASSES, lw=0.6):
+        """Draw the regions, filled by class (the largest output) or by one label for each region."""
+        mesh, labels = self._decided if labels is None else (self._mesh, np.asarray(labels))
+        pale = 1 - 0.45 * (1 - to_rgba_array(colors)[:, :3])
+        corners = np.split(mesh.xy[mesh.vertex], mesh.start[1:-1])
+        ax.add_collection(PolyCollection(corners, facecolors=pale[labels], edgecolors="face", linewidths=0.3))
+        ax.add_collection(LineCollection(self._mesh.xy[self._mesh.ends], colors="black", linewidths=lw, alpha=0.6))
+        left, right, bottom, top = self.bounds
+        ax.set(xlim=(left, right), ylim=(bottom, top), aspect="equal")
