@@ -49,7 +49,8 @@ class Mesh:
         """
         self._h, self._on = h, ON * size
         self._above, self._below = _pack(h > self._on), _pack(h < -self._on)
-        corners = self._subdivide(np.arange(len(self.ends)), self.vertex, self.edge, self.start)
+        self._V, self._E = len(self.xy), len(self.ends)
+        corners = self._subdivide(0, self.vertex, self.edge, self.start)
         origin, done = np.arange(len(self.start) - 1), []
         while True:
             above = np.bitwise_or.reduceat(self._above[corners[0]], corners[2][:-1])
@@ -62,7 +63,8 @@ class Mesh:
         vertex, edge, starts, above, origin = (list(part) for part in zip(*done, strict=True))
         self.vertex, self.edge = np.concatenate(vertex), np.concatenate(edge)
         self.start = np.concatenate([[0], np.cumsum(np.concatenate([np.diff(start) for start in starts]))])
-        return self._h, np.concatenate(above), np.concatenate(origin)
+        self.xy, self.ends = self.xy[: self._V], self.ends[: self._E]
+        return self._h[: self._V], np.concatenate(above), np.concatenate(origin)
 
     def _split(self, vertex, edge, start, cut, origin):
         """Split every face along the first function that cuts it; functions that cut new edges add vertices."""
@@ -74,8 +76,9 @@ class Mesh:
         after, before = np.arange(1, len(vertex) + 1), np.arange(-1, len(vertex) - 1)
         after[start[1:] - 1], before[start[:-1]] = start[:-1], start[1:] - 1
         enter, leave = np.flatnonzero(~up & up[after]), np.flatnonzero(~up & up[before])
-        chord = len(self.ends) + np.arange(n)
-        self.ends = np.concatenate([self.ends, np.stack([vertex[enter], vertex[leave]], 1)])
+        chord = self._E + np.arange(n)
+        self.ends = _append(self.ends, self._E, np.stack([vertex[enter], vertex[leave]], 1))
+        self._E += n
         upper, lower = edge.copy(), edge.copy()
         upper[leave], lower[enter] = chord, chord
         keep = up.copy()
@@ -84,11 +87,11 @@ class Mesh:
         vertex = np.concatenate([vertex[keep], vertex[~up]])
         edge = np.concatenate([upper[keep], lower[~up]])
         start = np.concatenate([[0], np.cumsum(np.concatenate(counts))])
-        return self._subdivide(chord, vertex, edge, start), np.concatenate([origin, origin])
+        return self._subdivide(chord[0], vertex, edge, start), np.concatenate([origin, origin])
 
-    def _subdivide(self, edges, vertex, edge, start):
-        """Put a vertex wherever a function changes sign strictly inside one of the edges."""
-        a, b = self.ends[edges].T
+    def _subdivide(self, new, vertex, edge, start):
+        """Put a vertex wherever a function changes sign strictly inside an edge, of the edges from ``new`` on."""
+        a, b = self.ends[new : self._E].T
         which, unit = _bits(self._above[a] & self._below[b] | self._below[a] & self._above[b])
         if not len(which):
             return vertex, edge, start
@@ -97,35 +100,32 @@ class Mesh:
         order = np.lexsort((t, which))
         which, unit, t, blur = which[order], unit[order], t[order], blur[order]
         apart = np.ones(len(t), bool)  # lines that meet on the edge share a vertex there
-        apart[1:] = (np.diff(which) > 0) | (np.diff(t) > np.maximum(blur[1:], blur[:-1]))
-        new, which, t = np.cumsum(apart) - 1, which[apart], t[apart]
-        a, b = a[which], b[which]
-        h = self._h[a] + t[:, None] * (self._h[b] - self._h[a])
-        h[new, unit] = 0
-        V, E, M = len(self.xy), len(self.ends), len(t)
+        apart[1:] = (which[1:] > which[:-1]) | (t[1:] - t[:-1] > np.maximum(blur[1:], blur[:-1]))
+        number, which, t = np.cumsum(apart) - 1, which[apart], t[apart]
+        a, b, V, E, M = a[which], b[which], self._V, self._E, len(t)
+        h = self._h[a]
+        h += t[:, None] * (self._h[b] - h)
+        h[number, unit] = 0
         self.added.append((V, a, b, t))
-        self.xy = np.concatenate([self.xy, self.xy[a] + t[:, None] * (self.xy[b] - self.xy[a])])
-        self._h = np.concatenate([self._h, h])
-        self._above = np.concatenate([self._above, _pack(h > self._on)])
-        self._below = np.concatenate([self._below, _pack(h < -self._on)])
-        # edge e from a to b becomes e, first_e, first_e + 1 ... along its new vertices
-        e, last = edges[which], self.ends[edges[which], 1]
-        count = np.bincount(e, minlength=E)
-        first = np.cumsum(count) - count
-        ends_now = np.flatnonzero(np.append(np.diff(which) > 0, True))
-        fresh = np.stack([V + np.arange(M), np.append(V + np.arange(1, M), 0)], 1)
-        fresh[ends_now, 1] = last[ends_now]
-        self.ends[e[np.append(0, ends_now[:-1] + 1)], 1] = V + np.append(0, ends_now[:-1] + 1)
-        self.ends = np.concatenate([self.ends, fresh])
-        m = count[edge]
-        i = np.repeat(np.arange(len(edge)), m + 1)
-        j = np.arange(len(i)) - np.repeat(np.cumsum(m + 1) - m - 1, m + 1)
-        forward, m, base = (vertex == self.ends[edge, 0])[i], m[i], first[edge[i]]
-        place = np.where(forward, j - 1, m - j)
-        new_vertex = np.where(j == 0, vertex[i], V + base + place)
+        self.xy = _append(self.xy, V, self.xy[a] + t[:, None] * (self.xy[b] - self.xy[a]))
+        self._h = _append(self._h, V, h)
+        self._above = _append(self._above, V, _pack(h > self._on))
+        self._below = _append(self._below, V, _pack(h < -self._on))
+        # edge e from a to b becomes e, first[e], first[e] + 1 ... along its new vertices
+        ends = np.stack([np.arange(V, V + M), np.arange(V + 1, V + M + 1)], 1)
+        last = np.append(which[1:] > which[:-1], True)
+        ends[last, 1] = b[last]
+        self.ends[new + which[last], 1] = V + np.flatnonzero(np.append(True, last[:-1]))
+        self.ends = _append(self.ends, E, ends)
+        self._V, self._E = V + M, E + M
+        count = np.bincount(which, minlength=E - new)
+        first, old = np.cumsum(count) - count, np.maximum(edge - new, 0)
+        m = np.where(edge < new, 0, count[old])
+        i, begin = np.repeat(np.arange(len(edge)), m + 1), np.cumsum(m + 1) - m - 1
+        j, m, base, forward = np.arange(len(i)) - begin[i], m[i], first[old[i]], vertex[i] == self.ends[edge[i], 0]
+        corner = np.where(j == 0, vertex[i], V + base + np.where(forward, j - 1, m - j))
         place = np.where(forward, j - 1, m - 1 - j)
-        new_edge = np.where(place < 0, edge[i], E + base + place)
-        return new_vertex, new_edge, np.concatenate([[0], np.cumsum(count[edge] + 1)])[start]
+        return corner, np.where(place < 0, edge[i], E + base + place), np.append(begin, len(i))[start]
 
     def merge(self, label):
         """Join faces of equal label, where such faces form a convex whole; returns one old face for each new one."""
@@ -170,8 +170,20 @@ class Mesh:
 
 def _pack(bits):
     """Booleans (V, U) as 64-bit words."""
-    bytes_ = np.packbits(bits, axis=1, bitorder="little")
-    return np.pad(bytes_, ((0, 0), (0, -bytes_.shape[1] % 8))).view(np.uint64)
+    packed = np.packbits(bits, axis=1, bitorder="little")
+    words = np.zeros((len(bits), -(-packed.shape[1] // 8)), np.uint64)
+    words.view(np.uint8)[:, : packed.shape[1]] = packed
+    return words
+
+
+def _append(array, n, rows):
+    """Write rows after the first n; an array that is full doubles its room."""
+    if len(array) < n + len(rows):
+        room = np.empty((max(2 * len(array), n + len(rows)), *array.shape[1:]), array.dtype)
+        room[:n] = array[:n]
+        array = room
+    array[n : n + len(rows)] = rows
+    return array
 
 
 def _bits(words):

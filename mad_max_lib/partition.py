@@ -87,7 +87,9 @@ def partition(model, plane=None, bounds=(-1, 1, -1, 1)):
     with torch.no_grad():
         try:
             return Partition(model, plane, bounds, _Cut(plane, bounds))
-        except (RuntimeError, NotPiecewiseAffineError):  # perhaps the model counts its points, or keeps views
+        except (RuntimeError, NotPiecewiseAffineError) as e:
+            import os
+            if os.environ.get("DBG"): raise  # perhaps the model counts its points, or keeps views
             return Partition(model, plane, bounds, _CutAnew(plane, bounds))
 
 
@@ -123,17 +125,18 @@ class _Cut(Intercept):
         return torch.from_numpy(self.mesh.extend(tensor.cpu().numpy())).to(tensor.device)
 
     def meet(self, unit):
-        numbers = unit.u if isinstance(unit, Kinked) else unit.candidates
-        if len(numbers) != len(self.mesh.xy):
+        first = unit.u if isinstance(unit, Kinked) else unit.candidate(0)[0]
+        if len(first) != len(self.mesh.xy):
             raise NotPiecewiseAffineError(f"{self.names[-1]} does not keep the points on the first axis")
         if isinstance(unit, Kinked):
-            h = torch.stack(unit.steps(), 1).flatten(2).cpu().numpy()  # (V, kinks, U)
-            h, codes, origin = cut_kinks(self.mesh, h)
-            unit.u = torch.from_numpy(h).to(numbers.device).reshape(-1, *numbers.shape[1:]) + unit.kinks[0]
-            output = unit.choose()[0]
+            h, codes, origin = cut_kinks(self.mesh, [step.flatten(1).cpu().numpy() for step in unit.steps()])
+            h = torch.from_numpy(h).to(first.device).reshape(-1, *first.shape[1:])
+            unit.u = h + unit.kinks[0] if unit.kinks[0] else h
+            output = unit.own(unit.u) if unit.own else unit.choose()[0]
         else:
-            best, codes, origin = cut_candidates(self.mesh, numbers.flatten(1, -2).cpu().numpy())
-            output = torch.from_numpy(best).to(numbers.device).reshape(-1, *numbers.shape[1:-1])
+            candidates = ([part.cpu().numpy() for part in unit.candidate(r)] for r in range(unit.count))
+            best, codes, origin = cut_candidates(self.mesh, candidates)
+            output = torch.from_numpy(best).to(first.device).reshape(-1, *unit.shape)
         self.codes = [earlier[origin] for earlier in self.codes] + [codes]
         return output
 
@@ -165,32 +168,42 @@ class _Again(Exception):
     pass
 
 
-def cut_kinks(mesh, h):
-    """Cut along the kinks of U units, h (V, kinks, U); returns h of the first kink, the codes, the old faces."""
-    V, kinks, U = h.shape
+def cut_kinks(mesh, steps):
+    """Cut along the kinks of U units, (V, U) each; returns the first of them extended, the codes, the old faces."""
+    U = steps[0].shape[1]
     if U == 0:
-        return h[:, 0], np.zeros((len(mesh.start) - 1, 0), np.uint8), np.arange(len(mesh.start) - 1)
-    h, above, origin = mesh.cut(h.reshape(V, -1), abs(h).max())
-    return h[:, :U], unpack(above, kinks * U).reshape(-1, kinks, U).sum(1, dtype=np.uint8), origin
+        faces = np.arange(len(mesh.start) - 1)
+        return mesh.extend(steps[0]), np.zeros((len(faces), 0), np.uint8), faces
+    h = steps[0] if len(steps) == 1 else np.concatenate(steps, 1)
+    h, above, origin = mesh.cut(h, max(h.max(), -h.min()))
+    return h[:, :U], unpack(above, len(steps) * U).reshape(-1, len(steps), U).sum(1, dtype=np.uint8), origin
 
 
 def cut_candidates(mesh, candidates):
-    """A running maximum over candidates (V, U, R): cut where candidate r overtakes the largest one before it."""
-    absent = np.isneginf(candidates[0])  # (U, R)
-    candidates = np.where(absent, 0, candidates)
-    size = abs(candidates).max(initial=0) or 1.0
-    best, missing, (V, U, R) = candidates[..., 0], absent[:, 0], candidates.shape
-    origin, codes = np.arange(len(mesh.start) - 1), np.zeros((len(mesh.start) - 1, U), np.int64)
-    for r in range(1, R):
-        lead = np.where(absent[:, r], -size, np.where(missing, size, candidates[..., r] - best))
-        _, above, came = mesh.cut(lead, size)
-        candidates, best = mesh.extend(candidates), mesh.extend(best)
-        codes, origin = np.where(unpack(above, U), r, codes[came]), origin[came]
-        overtaken = np.where(missing, candidates[..., r], np.maximum(best, candidates[..., r]))
-        best, missing = np.where(absent[:, r], best, overtaken), missing & absent[:, r]
-    random = np.random.default_rng(0).integers(2**63, size=U + 1, dtype=np.uint64)  # equal codes, equal label
-    kept = mesh.merge(codes.astype(np.uint64) @ random[1:] + origin.astype(np.uint64) * random[0])
-    return best, codes[kept].astype(np.uint8 if R <= 256 else np.int64), origin[kept]
+    """A running maximum over candidates (V, U): cut where one overtakes the largest of those before it."""
+    best, missing = next(candidates)
+    missing = missing & np.ones(best.shape[1], bool)
+    faces, size = len(mesh.start) - 1, abs(best).max(initial=1e-300)
+    origin, codes = np.arange(faces), np.zeros((faces, best.shape[1]), np.uint8)
+    for r, (candidate, absent) in enumerate(candidates, 1):
+        candidate, absent = mesh.extend(candidate), absent & np.ones(best.shape[1], bool)
+        size = max(size, abs(candidate).max(initial=0))
+        codes = codes.astype(np.int64) if r == 256 else codes
+        lead = candidate - best
+        lead[:, absent] = -size
+        lead[:, missing & ~absent] = size
+        some = np.flatnonzero(lead.max(0) > 0)  # the others overtake nowhere
+        if len(some):
+            _, above, came = mesh.cut(lead[:, some], size)
+            codes, origin = codes[came], origin[came]
+            codes[:, some] = np.where(unpack(above, len(some)), r, codes[:, some])
+            best, candidate = mesh.extend(best), mesh.extend(candidate[:, some])
+            best[:, some] = np.where(missing[some], candidate, np.maximum(best[:, some], candidate))
+            missing = missing & absent
+    random = np.random.default_rng(0).integers(2**63, size=codes.shape[1] + 1, dtype=np.uint64)
+    label = codes.astype(np.uint64) @ random[1:] + origin.astype(np.uint64) * random[0]  # equal codes, equal label
+    kept = mesh.merge(label)
+    return best, codes[kept], origin[kept]
 
 
 class Partition:
@@ -296,11 +309,11 @@ class Partition:
     def _decided(self):
         """The mesh cut further where the largest output changes (one output: its sign), and the winners."""
         mesh = copy.copy(self._mesh)
-        mesh.ends, mesh.added = mesh.ends.copy(), list(mesh.added)
+        mesh.xy, mesh.ends, mesh.added = mesh.xy.copy(), mesh.ends.copy(), list(mesh.added)
         if self._values.shape[1] == 1:
-            _, winners, origin = cut_kinks(mesh, self._values[:, None])
+            _, winners, _ = cut_kinks(mesh, [self._values])
         else:
-            _, winners, origin = cut_candidates(mesh, self._values[:, None])
+            _, winners, _ = cut_candidates(mesh, ((column[:, None], False) for column in self._values.T))
         return mesh, winners[:, 0]
 
     def boundary(self):

@@ -51,7 +51,7 @@ class Kinked:
 
     def steps(self):
         """For each kink, a function of the input that is positive above it."""
-        return [self.u - kink for kink in self.kinks]
+        return [self.u - kink if _nonzero(kink) else self.u for kink in self.kinks]
 
 
 class Largest:
@@ -60,7 +60,7 @@ class Largest:
     own = None
 
     def __init__(self, candidates):
-        self.candidates, self.count = candidates, candidates.shape[-1]  # (..., R)
+        self.candidates, self.count, self.shape = candidates, candidates.shape[-1], candidates.shape[1:-1]  # (..., R)
 
     def choose(self):
         """The output, and which candidate each unit chose; ties go to the lowest."""
@@ -75,23 +75,27 @@ class Largest:
         """The numbers of the pieces, from 0."""
         return pieces
 
+    def candidate(self, r):
+        """Candidate r of every unit, and which units have none."""
+        return self.candidates[..., r].flatten(1), torch.tensor(False)
+
 
 class Pool(Largest):
     """Max-pooling: the candidates are the ``windows`` (units, R) of a map, -1 where they hang over its edge."""
 
     def __init__(self, values, sizes, windows, own):
-        self.values, self.sizes, self.windows, self.own, self.count = values, sizes, windows, own, windows.shape[1]
-
-    @property
-    def candidates(self):
-        padded = torch.nn.functional.pad(self.values, (0, 1), value=-torch.inf)  # index -1 is the last entry
-        return padded[..., self.windows].unflatten(-2, self.sizes)
+        self.values, self.sizes, self.windows, self.own = values, sizes, windows, own
+        self.count, self.shape = windows.shape[1], (*values.shape[1:-1], *sizes)
 
     def choose(self):
         return self.own()  # torch gives places in the map, of several equal ones the first
 
     def held(self, pieces):
         return self.values.gather(-1, pieces.flatten(-len(self.sizes))).reshape(pieces.shape)
+
+    def candidate(self, r):
+        at = self.windows[:, r]
+        return self.values[..., at].flatten(1), (at < 0).expand(*self.values.shape[1:-1], -1).flatten()
 
     def steepest(self):
         return self.windows[self.windows >= 0].bincount().max().item() ** 0.5

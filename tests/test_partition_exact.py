@@ -15,6 +15,7 @@ import mad_max_lib as mm
 few = settings(max_examples=100, deadline=None)
 KINDS = [
     "no biases", "twins", "opposites", "lattice", "frame", "dead", "mixed", "maxout", "residual", "plane",
+    "cancelling",
 ]  # fmt: skip
 CHUNKS, SEEDS = 2, 20  # of each kind
 FRAMES = [(-1, 1, -1, 1), (-2, 2, -2, 2), (0, 3, -1, 2), (-3, 1, -2, 0)]
@@ -49,6 +50,13 @@ def network(kind, seed):
             W[-half:], b[-half:] = -W[:half], -b[:half]
         if kind == "dead":
             b[: K if n == dead else K // 3] = -(10**6)
+        if kind == "cancelling" and n == 0:  # three open units, the last the sum of the others
+            b[:2] += 100
+            W[2], b[2] = W[:2].sum(0), b[:2].sum()
+        if kind == "cancelling" and n == 1:  # for half of the seeds all units are zero, but not in floats
+            W[:, :3] = rng.integers(1, 5, (K, 1)) * [1, 1, -1]
+            nothing = slice(K if seed % 2 else half)
+            W[nothing, 3:], b[nothing] = 0, 0
         if kind == "frame":  # every kink meets the frame in a lattice point, and many go along a side
             for k in range(K):
                 if rng.random() < 0.4:
@@ -59,8 +67,10 @@ def network(kind, seed):
                 b[k] = -int(W[k] @ evaluate(layers, exact(point))[1])
         layers.append(layer(name, W, b, over))
         D = K
-    head = layer("linear", rng.integers(-top, top + 1, (2, D)), rng.integers(-top, top + 1, 2), over)
-    return [*layers, head], bounds, inputs
+    W, b = rng.integers(-top, top + 1, (2, D)), rng.integers(-top, top + 1, 2)
+    if kind == "no biases" or kind == "dead" and seed % 2:
+        b[:] = 0
+    return [*layers, layer("linear", W, b, over)], bounds, inputs
 
 
 # ---------------------------------------------------------------- the reference
