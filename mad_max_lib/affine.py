@@ -4,7 +4,8 @@ from typing import NamedTuple
 
 import torch
 
-from .pieces import PIECEWISE, Hold, NotPiecewiseAffineError, check_points
+from .intercept import Hold, check_points
+from .pieces import PIECEWISE, NotPiecewiseAffineError
 
 CHUNK = 2**26
 
@@ -57,27 +58,12 @@ def affine_map(model, x, outputs=None):
     tensor([[[0., 0.],
              [0., 1.]]])
     """
-    x = check_points(model, x)
+    x, probe = check_points(model, x), Hold()
     with torch.no_grad():
-        probe = _Sized()
-        C = probe.run(model, x[:1])[0].numel()
-    outputs = _checked_outputs(outputs, C)
-    rows = max(1, CHUNK // probe.bytes)
-    parts = [_held(model, part, outputs, probe.has_convolution) for part in x.split(rows)]
+        outputs = _checked_outputs(outputs, probe.run(model, x[:1])[0].numel())
+    by_rows = any("conv" in name for name in probe.functions)  # where batched gradients are slow
+    parts = [_held(model, part, outputs, by_rows) for part in x.split(max(1, CHUNK // probe.bytes))]
     return AffineMap(*(parts[0] if len(parts) == 1 else map(torch.cat, zip(*parts, strict=True))))
-
-
-class _Sized(Hold):
-    """Measures what a run keeps in memory, and looks for convolutions."""
-
-    bytes, has_convolution = 1, False
-
-    def __torch_function__(self, func, types, args=(), kwargs=None):
-        output = super().__torch_function__(func, types, args, kwargs)
-        if isinstance(output, torch.Tensor) and self._is_marked(output):
-            self.bytes += output.nbytes
-        self.has_convolution |= "conv" in func.__name__
-        return output
 
 
 def _checked_outputs(outputs, C):
@@ -89,17 +75,16 @@ def _checked_outputs(outputs, C):
     return outputs
 
 
-def _held(model, x, outputs, has_convolution):
+def _held(model, x, outputs, by_rows):
     """A and b of a few points."""
     if x.dim() == 4:
         x = x.contiguous(memory_format=torch.channels_last)  # convolutions run several times faster
-    hold = Hold()
-    leaf = x.clone().requires_grad_()
+    hold, leaf = Hold(), x.clone().requires_grad_()
     with torch.enable_grad():
         own = hold.run(model, leaf).flatten(1)[:, outputs]
-        if has_convolution:  # batched gradients are slow there
-            columns = [(column, torch.ones_like(column)) for column in own.unbind(1)]
-            A = torch.stack([_gradient(column, leaf, one, retain_graph=True) for column, one in columns], 1)
+        if by_rows:
+            rows = [_gradient(row, leaf, torch.ones_like(row), retain_graph=True) for row in own.unbind(1)]
+            A = torch.stack(rows, 1)
         else:
             ones = torch.eye(own.shape[1], dtype=own.dtype, device=own.device)[:, None].expand(-1, len(x), -1)
             A = _gradient(own, leaf, ones, is_grads_batched=True).transpose(0, 1)
@@ -107,7 +92,7 @@ def _held(model, x, outputs, has_convolution):
         b = hold.run(model, torch.zeros_like(x)).flatten(1)[:, outputs]
         if hold.rewritten:
             own = model(x.clone()).flatten(1)[:, outputs]
-        _compare(AffineMap(A, b), x, own)
+        _compare(AffineMap(A, b), x, own.detach())
     return A, b
 
 
@@ -173,36 +158,24 @@ class _Probing(Hold):
     constants = None
 
     def affine(self, name, inplace, func, args, kwargs):
-        return self._probed(name, inplace, super().affine, func, args, kwargs)
+        return self._probed(name, inplace, func, args, kwargs, super().affine(name, inplace, func, args, kwargs))
 
     def piecewise(self, name, inplace, args, kwargs):
         def held(*args, **kwargs):
             return PIECEWISE[name](*args, **kwargs).held(self.pieces[len(self.names) - 1])
 
-        def output(name, inplace, func, args, kwargs):
-            return super(_Probing, self).piecewise(name, inplace, args, kwargs)
+        return self._probed(name, inplace, held, args, kwargs, super().piecewise(name, inplace, args, kwargs))
 
-        return self._probed(name, inplace, output, held, args, kwargs)
-
-    def _probed(self, name, inplace, output, func, args, kwargs):
-        zeros = self._zeros((args, kwargs))
-        output = output(name, inplace, func, args, kwargs)
+    def _probed(self, name, inplace, func, args, kwargs, output):
         if self.constants is None or not isinstance(output, torch.Tensor):
             return output
-        constant = func(*zeros[0], **zeros[1])
+        args, kwargs = self.changed((args, kwargs), torch.zeros_like)
+        constant = func(*args, **kwargs)
         if not constant.any():
             return output
         probe = torch.zeros_like(output).requires_grad_()
         self.constants.append((name, probe, constant.detach()))
         return self._mark(output.add_(probe) if inplace else output + probe)
-
-    def _zeros(self, tree):
-        """The arguments with zero in place of all that comes from the input."""
-        if isinstance(tree, torch.Tensor):
-            return torch.zeros_like(tree) if self._is_marked(tree) else tree
-        if isinstance(tree, dict):
-            return {key: self._zeros(branch) for key, branch in tree.items()}
-        return type(tree)(map(self._zeros, tree)) if type(tree) in (tuple, list) else tree
 
 
 def local_lipschitz(model, x):

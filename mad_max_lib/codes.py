@@ -5,7 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
-from .pieces import Hold, NotPiecewiseAffineError, check_held, check_points
+from .intercept import Hold, check_held, check_points
+from .pieces import NotPiecewiseAffineError
 
 
 class RegionCodes(Sequence):

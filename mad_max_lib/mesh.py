@@ -2,7 +2,8 @@
 
 import numpy as np
 
-ON = 1e-11  # a vertex this near to a line, relative to the largest value around, lies on it
+ON = 1e-11  # a vertex lies on a line if the function is this small there, relative to its largest value,
+NOISE = 1e-12  # or this small relative to the numbers that it was computed from
 
 
 class Mesh:
@@ -38,8 +39,8 @@ class Mesh:
                 full[first : first + len(a)] = full[a] + t * (full[b] - full[a])
         return full
 
-    def cut(self, h, size):
-        """Cut along the zero lines of U functions with values ``h`` (V, U); ``size`` says what is large.
+    def cut(self, h, on):
+        """Cut along the zero lines of U functions with values ``h`` (V, U); below ``on`` (U,) they count as zero.
 
         Returns
         -------
@@ -47,7 +48,7 @@ class Mesh:
         above : (F', U / 64) packed bits, on which side of each line every face lies
         origin : (F',) which face it was before
         """
-        self._h, self._on = h, ON * size
+        self._h, self._on = h, on
         self._above, self._below = _pack(h > self._on), _pack(h < -self._on)
         self._V, self._E = len(self.xy), len(self.ends)
         corners = self._subdivide(0, self.vertex, self.edge, self.start)
@@ -96,7 +97,7 @@ class Mesh:
         if not len(which):
             return vertex, edge, start
         at_a, at_b = self._h[a[which], unit], self._h[b[which], unit]
-        t, blur = at_a / (at_a - at_b), self._on / abs(at_a - at_b)
+        t, blur = at_a / (at_a - at_b), self._on[unit] / abs(at_a - at_b)
         order = np.lexsort((t, which))
         which, unit, t, blur = which[order], unit[order], t[order], blur[order]
         apart = np.ones(len(t), bool)  # lines that meet on the edge share a vertex there
@@ -168,6 +169,48 @@ class Mesh:
         return sides
 
 
+def cut_kinks(mesh, steps, size):
+    """Cut along the kinks of U units, (V, U) each, computed from numbers up to ``size``.
+
+    Returns the first of them at all vertices, the codes, and which face each one was before.
+    """
+    U = steps[0].shape[1]
+    if U == 0:
+        faces = np.arange(len(mesh.start) - 1)
+        return mesh.extend(steps[0]), np.zeros((len(faces), 0), np.uint8), faces
+    h = steps[0] if len(steps) == 1 else np.concatenate(steps, 1)
+    h, above, origin = mesh.cut(h, np.maximum(ON * np.maximum(h.max(0), -h.min(0)), NOISE * size))
+    return h[:, :U], _unpack(above, len(steps) * U).reshape(-1, len(steps), U).sum(1, dtype=np.uint8), origin
+
+
+def cut_candidates(mesh, candidates, size):
+    """A running maximum over candidates (V, U): cut where one overtakes the largest of those before it."""
+    best, missing = next(candidates)
+    missing = missing & np.ones(best.shape[1], bool)
+    faces, on = len(mesh.start) - 1, np.full(best.shape[1], NOISE * size)
+    origin, codes = np.arange(faces), np.zeros((faces, best.shape[1]), np.uint8)
+    for r, (candidate, absent) in enumerate(candidates, 1):
+        candidate, absent = mesh.extend(candidate), absent & np.ones(best.shape[1], bool)
+        codes = codes.astype(np.int64) if r == 256 else codes
+        lead = candidate - best
+        on = np.maximum(on, ON * np.maximum(abs(candidate).max(0), abs(best).max(0)))
+        lead[:, absent] = -1
+        lead[:, missing & ~absent] = 1
+        some = np.flatnonzero((lead > on).any(0))  # the others overtake nowhere
+        if len(some):
+            certain = np.where(missing, 0, on)
+            _, above, came = mesh.cut(lead[:, some], certain[some])
+            codes, origin = codes[came], origin[came]
+            codes[:, some] = np.where(_unpack(above, len(some)), r, codes[:, some])
+            best, candidate = mesh.extend(best), mesh.extend(candidate[:, some])
+            best[:, some] = np.where(missing[some], candidate, np.maximum(best[:, some], candidate))
+            missing = missing & absent
+    random = np.random.default_rng(0).integers(2**63, size=codes.shape[1] + 1, dtype=np.uint64)
+    label = codes.astype(np.uint64) @ random[1:] + origin.astype(np.uint64) * random[0]  # equal codes, equal label
+    kept = mesh.merge(label)
+    return best, codes[kept], origin[kept]
+
+
 def _pack(bits):
     """Booleans (V, U) as 64-bit words."""
     packed = np.packbits(bits, axis=1, bitorder="little")
@@ -193,7 +236,7 @@ def _bits(words):
     return row[which], 64 * word[which] + bit
 
 
-def unpack(words, U):
+def _unpack(words, U):
     """The first U bits of each row: (F, U) of 0 and 1."""
     return np.unpackbits(words.view(np.uint8), axis=1, count=U, bitorder="little")
 
