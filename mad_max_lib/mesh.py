@@ -65,7 +65,8 @@ class Mesh:
         self.vertex, self.edge = np.concatenate(vertex), np.concatenate(edge)
         self.start = np.concatenate([[0], np.cumsum(np.concatenate([np.diff(start) for start in starts]))])
         self.xy, self.ends = self.xy[: self._V], self.ends[: self._E]
-        return self._h[: self._V], np.concatenate(above), np.concatenate(origin)
+        h, self._h, self._above, self._below = self._h[: self._V], None, None, None
+        return h, np.concatenate(above), np.concatenate(origin)
 
     def _split(self, vertex, edge, start, cut, origin):
         """Split every face along the first function that cuts it; functions that cut new edges add vertices."""
