@@ -8,7 +8,7 @@ large as weights, so that b[x] is never a small part of A[x] x + b[x], but for `
 import torch
 import torch.nn.functional as F
 from torch import nn
-from torch.nn import BatchNorm1d, BatchNorm2d, Conv1d, Conv2d, Conv3d, Flatten, Linear, PReLU, ReLU, Sequential
+from torch.nn import BatchNorm1d, BatchNorm2d, Conv1d, Conv2d, Conv3d, Flatten, Linear, PReLU, ReLU
 
 import mad_max_lib as mm
 
@@ -54,11 +54,11 @@ def layer(function, **parts):
 
 def flat(width, *layers):
     """The layers, then a dense one on their ``width`` outputs."""
-    return Sequential(*layers, Flatten(), Linear(width, 3))
+    return nn.Sequential(*layers, Flatten(), Linear(width, 3))
 
 
 def reused(relu):
-    return Sequential(Linear(5, 7), relu, Linear(7, 6), relu, Linear(6, 3))
+    return nn.Sequential(Linear(5, 7), relu, Linear(7, 6), relu, Linear(6, 3))
 
 
 def constant(*shape):
@@ -66,13 +66,13 @@ def constant(*shape):
 
 
 def part_in_place(n, h):
-    h[:, 1:4].relu_()
     h[:, :2].add_(1)
+    h[:, 1:4].relu_()
     return h
 
 
 def sums_in_place(n, h):
-    g = F.relu(n.b(h), inplace=True)
+    g = n.b(F.relu(n.b(h), inplace=True))
     g += h
     g = n.c(torch.relu_(g))
     g += 1
@@ -127,12 +127,12 @@ ZOO = {
     # ---- one kink or two
     "mlp": (lambda: reused(ReLU()), (5,), "relu relu"),
     "mlp without biases": (
-        lambda: Sequential(Linear(5, 8, bias=False), ReLU(), Linear(8, 3, bias=False)), (5,), "relu"),
+        lambda: nn.Sequential(Linear(5, 8, bias=False), ReLU(), Linear(8, 3, bias=False)), (5,), "relu"),
     "nested": (
-        lambda: Sequential(Sequential(Linear(5, 6), Sequential(ReLU())),
-                           Sequential(Linear(6, 3), nn.LeakyReLU(0.2))), (5,), "relu leaky_relu"),
+        lambda: nn.Sequential(nn.Sequential(Linear(5, 6), nn.Sequential(ReLU())),
+                              nn.Sequential(Linear(6, 3), nn.LeakyReLU(0.2))), (5,), "relu leaky_relu"),
     "affine": (
-        lambda: Sequential(Linear(5, 6), nn.Identity(), nn.Dropout(), Linear(6, 3)), (5,), ""),
+        lambda: nn.Sequential(Linear(5, 6), nn.Identity(), nn.Dropout(), Linear(6, 3)), (5,), ""),
     "relu in place": (lambda: reused(ReLU(inplace=True)), (5,), "relu relu"),
     "relu in place on the input": (
         lambda: Net(lambda n, x: n.out(torch.cat([F.relu_(x), x], 1)), out=Linear(10, 3)), (5,), "relu"),
@@ -185,8 +185,9 @@ ZOO = {
         lambda: flat(24, Conv1d(2, 6, 3, 2, padding=2, dilation=2, groups=2), ReLU(),
                      nn.ConvTranspose1d(6, 4, 2, groups=2)), (2, 9), "relu"),
     "conv2d": (
-        lambda: flat(16, Conv2d(4, 6, (3, 2), (2, 1), (2, 1), (2, 3), groups=2), ReLU(),
-                     Conv2d(6, 2, 2, padding_mode="circular", padding=(1, 1)), ReLU()), (4, 5, 4), "relu relu"),
+        lambda: flat(32, Conv2d(4, 6, (3, 2), (2, 1), (2, 1), (2, 3), groups=2), ReLU(),
+                     Conv2d(6, 2, 2, padding_mode="circular", padding=(1, 1)), ReLU()),
+        (4, 5, 4), "relu relu"),
     "conv3d": (
         lambda: flat(8, Conv3d(1, 2, 2, (1, 2, 1), padding=1, bias=False), ReLU(),
                      nn.ConvTranspose3d(2, 1, 2, (1, 1, 2), padding=1)), (1, 2, 3, 2), "relu"),
@@ -194,8 +195,8 @@ ZOO = {
         lambda: flat(80, nn.ConvTranspose2d(3, 4, 3, 2, 1, output_padding=(0, 1)), ReLU(),
                      nn.ConvTranspose2d(4, 2, 3, padding=1, groups=2)), (3, 3, 4), "relu"),
     "batch norm 1d": (
-        lambda: Sequential(BatchNorm1d(5), Linear(5, 6), BatchNorm1d(6, affine=False), ReLU(),
-                           Linear(6, 3), BatchNorm1d(3)), (5,), "relu"),
+        lambda: nn.Sequential(BatchNorm1d(5), Linear(5, 6), BatchNorm1d(6, affine=False), ReLU(),
+                              Linear(6, 3), BatchNorm1d(3)), (5,), "relu"),
     "batch norm 2d": (
         lambda: flat(24, Conv2d(2, 4, 3), BatchNorm2d(4), ReLU(inplace=True), Conv2d(4, 2, 1),
                      BatchNorm2d(2, eps=0.1)), (2, 5, 6), "relu"),
@@ -210,7 +211,7 @@ ZOO = {
         lambda: Net(reshuffle, square=constant(12, 12), small=constant(3, 3), mask=constant(3, 12) > -1,
                     out=Linear(39, 3)), (3, 4, 3), "relu"),
     "image to image": (
-        lambda: Sequential(Conv2d(2, 4, 3, padding=1), ReLU(), nn.PixelShuffle(2), Conv2d(1, 2, 3, 2, 1)),
+        lambda: nn.Sequential(Conv2d(2, 4, 3, padding=1), ReLU(), nn.PixelShuffle(2), Conv2d(1, 2, 3, 2, 1)),
         (2, 3, 4), "relu"),
     # ---- pools
     "max pool 1d": (

@@ -1,0 +1,684 @@
+"""Which functions the library takes and with which pieces, and which it refuses."""
+
+import re
+import warnings
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from networks import ZOO, Net, build, nonlinear_calls, points
+from torch import nn
+
+import mad_max_lib as mm
+from mad_max_lib.intercept import Hold, Intercept
+
+few = settings(max_examples=30, deadline=None)
+DEVICE = mm.device()
+WHOLE = st.integers(-2, 2).map(float)  # ties are common
+
+
+def known(reason):
+    return pytest.mark.xfail(strict=True, reason=reason)
+
+
+def at(x):
+    return torch.as_tensor(x, dtype=torch.float64).to(DEVICE)
+
+
+def record(function, x):
+    """Codes of the only nonlinear call, the output of the run that recorded them, and of one that was held."""
+    hold = Hold()
+    output = hold.run(function, x)
+    again = hold.run(function, x)
+    (codes,) = mm.region_codes(function, x)
+    return codes.cpu().numpy(), output.cpu().numpy(), again.cpu().numpy(), hold
+
+
+# ---------------------------------------------------------------- units with kinks
+
+W3 = at([-0.5, 0.25, 2.0])
+KINKED = {  # name: (function, (slope, offset) of each piece from low to high)
+    "relu": (torch.relu, [(0, 0), (1, 0)]),
+    "relu in place": (lambda x: F.relu_(x.clone()), [(0, 0), (1, 0)]),
+    "leaky_relu": (lambda x: F.leaky_relu(x, 0.25), [(0.25, 0), (1, 0)]),
+    "leaky_relu by default": (nn.LeakyReLU(), [(0.01, 0), (1, 0)]),
+    "leaky_relu downwards": (lambda x: F.leaky_relu(x, -0.5), [(-0.5, 0), (1, 0)]),
+    "prelu": (lambda x: F.prelu(x, W3[2:]), [(2, 0), (1, 0)]),
+    "abs": (torch.abs, [(-1, 0), (1, 0)]),
+    "abs in place": (lambda x: x.clone().abs_(), [(-1, 0), (1, 0)]),
+    "hardtanh": (F.hardtanh, [(0, -1), (1, 0), (0, 1)]),
+    "hardtanh between others": (lambda x: F.hardtanh(x, 0, 2), [(0, 0), (1, 0), (0, 2)]),
+    "relu6": (lambda x: F.relu6(3 * x) / 3, [(0, 0), (1, 0), (0, 2)]),
+    "clamp": (lambda x: x.clamp(-2, 1), [(0, -2), (1, 0), (0, 1)]),
+    "clamp from below": (lambda x: x.clamp(1), [(0, 1), (1, 0)]),
+    "clamp_min": (lambda x: x.clamp_min(-1), [(0, -1), (1, 0)]),
+    "clamp from above": (lambda x: x.clamp(max=1), [(1, 0), (0, 1)]),
+    "clamp_max": (lambda x: torch.clamp_max(x, -1), [(1, 0), (0, -1)]),
+    "clip": (lambda x: torch.clip(x, 0, 1), [(0, 0), (1, 0), (0, 1)]),
+}
+
+
+@pytest.mark.parametrize("name", KINKED)
+@few
+@given(x=arrays(np.float64, st.tuples(st.integers(1, 4), st.integers(1, 5)), elements=WHOLE))
+def test_a_kinked_unit_records_the_lowest_of_the_pieces_that_tie(name, x):
+    function, pieces = KINKED[name]
+    codes, output, again, _ = record(function, at(x))
+    np.testing.assert_array_equal(output, function(at(x)).cpu())
+    np.testing.assert_array_equal(again, output)
+    lines = np.stack([slope * x + offset for slope, offset in pieces])
+    tied = np.isclose(lines, output, rtol=0, atol=1e-15)
+    assert codes.dtype == np.uint8
+    np.testing.assert_array_equal(codes, tied.argmax(0))
+
+
+@few
+@given(
+    x=arrays(np.float64, (2, 3, 4), elements=WHOLE), weight=arrays(np.float64, 3, elements=st.sampled_from([-1, 0, 3]))
+)
+def test_prelu_has_one_slope_for_each_channel(x, weight):
+    function = lambda x: F.prelu(x, at(weight))  # noqa: E731
+    codes, output, again, hold = record(function, at(x))
+    expected = np.where(x > 0, x, weight[:, None] * x)
+    np.testing.assert_array_equal(output, expected)
+    np.testing.assert_array_equal(again, expected)
+    np.testing.assert_array_equal(codes, (x > 0).reshape(2, 12))
+    np.testing.assert_array_equal(
+        hold.run(function, at(np.ones_like(x))).cpu(), np.where(x > 0, 1, weight[:, None] + 0 * x)
+    )
+
+
+@few
+@given(x=arrays(np.float64, (3, 4), elements=WHOLE), low=arrays(np.float64, 4, elements=WHOLE))
+def test_bounds_may_be_tensors(x, low):
+    codes, output, again, _ = record(lambda x: x.clamp(at(low), at(low) + 1), at(x))
+    np.testing.assert_array_equal(codes, (x > low).astype(int) + (x > low + 1))
+    np.testing.assert_array_equal(output, np.clip(x, low, low + 1))
+    np.testing.assert_array_equal(again, output)
+
+
+@pytest.mark.parametrize("name", KINKED)
+@few
+@given(
+    x=arrays(np.float64, (2, 3), elements=WHOLE), y=arrays(np.float64, (2, 3), elements=st.floats(-9, 9, width=16))
+)
+def test_a_held_unit_follows_the_line_of_its_piece(name, x, y):
+    function, pieces = KINKED[name]
+    codes, _, _, hold = record(function, at(x))
+    slopes, offsets = np.array(pieces, dtype=float)[codes].transpose(2, 0, 1)
+    np.testing.assert_allclose(hold.run(function, at(y)).cpu(), slopes * y + offsets, rtol=0, atol=1e-14)
+
+
+# ---------------------------------------------------------------- the largest of several
+
+LARGEST = {  # name: (function, its candidates (N, units, R) in NumPy)
+    "amax": (lambda x: x.amax(1), lambda x: x.transpose(0, 2, 3, 1)),
+    "amax of the last": (lambda x: torch.amax(x, -1), lambda x: x),
+    "amax kept": (lambda x: x.amax(2, keepdim=True), lambda x: x.transpose(0, 1, 3, 2)),
+    "amax of two": (lambda x: x.amax((1, 3)), lambda x: x.transpose(0, 2, 1, 3)),
+    "amax of two kept": (lambda x: x.amax(dim=(-2, -1), keepdim=True), lambda x: x),
+    "max": (lambda x: x.max(1)[0], lambda x: x.transpose(0, 2, 3, 1)),
+    "max with words": (lambda x: torch.max(x, dim=3, keepdim=True).values, lambda x: x),
+    "maximum": (lambda x: torch.maximum(x[:, 0], x[:, 1]), lambda x: x[:, :2].transpose(0, 2, 3, 1)),
+    "max of two": (lambda x: x[:, 1].max(x[:, 0]), lambda x: x[:, 1::-1].transpose(0, 2, 3, 1)),
+    "maximum, constant first": (lambda x: torch.maximum(at(1.0), x), lambda x: np.stack([0 * x + 1, x], -1)),
+    "maximum, constant last": (lambda x: x.maximum(-at(1.0)), lambda x: np.stack([x, 0 * x - 1], -1)),
+}
+
+
+@pytest.mark.parametrize("name", LARGEST)
+@few
+@given(x=arrays(np.float64, (2, 2, 3, 2), elements=WHOLE))
+def test_the_first_of_the_largest_is_recorded(name, x):
+    function, candidates = LARGEST[name]
+    codes, output, again, hold = record(function, at(x))
+    expected = function(at(x)).cpu().numpy()
+    assert output.shape == expected.shape
+    np.testing.assert_array_equal(output, expected)
+    np.testing.assert_array_equal(again, expected)
+    if "of two" in name and "amax" in name or name == "amax of two kept":
+        candidates_now = candidates(x).reshape(2, codes.shape[1], -1)
+    else:
+        candidates_now = candidates(x).reshape(2, codes.shape[1], -1)
+    np.testing.assert_array_equal(codes, candidates_now.argmax(-1))
+    np.testing.assert_array_equal(candidates_now.max(-1), expected.reshape(2, -1))
+    other = np.random.default_rng(0).normal(size=x.shape)  # held elsewhere: the same candidates
+    held = hold.run(function, at(other)).cpu().numpy().reshape(2, -1)
+    chosen = candidates(other).reshape(2, codes.shape[1], -1)
+    np.testing.assert_array_equal(held, np.take_along_axis(chosen, codes[..., None].astype(int), -1)[..., 0])
+
+
+# ---------------------------------------------------------------- pools
+
+
+def windows_of(size, kernel, stride, padding, dilation, count):
+    """For each of the windows along one axis, the places it sees, None where it hangs over the edge."""
+    seen = [[w * stride - padding + k * dilation for k in range(kernel)] for w in range(count)]
+    return [[place if 0 <= place < size else None for place in places] for places in seen]
+
+
+def adaptive_windows_of(size, count):
+    seen = [range(i * size // count, -(-(i + 1) * size // count)) for i in range(count)]
+    widest = max(map(len, seen))
+    return [[*places, *[None] * (widest - len(places))] for places in seen]
+
+
+def pooled(x, axes):
+    """Largest entry and its lowest number in each window, by a loop; ``axes`` holds the windows along each axis."""
+    counts, kernels = [len(axis) for axis in axes], [len(axis[0]) for axis in axes]
+    values, codes = np.full((*x.shape[:2], *counts), -np.inf), np.full((*x.shape[:2], *counts), -1)
+    for n, c in np.ndindex(*x.shape[:2]):
+        for window in np.ndindex(*counts):
+            for number, entry in enumerate(np.ndindex(*kernels)):
+                place = tuple(axes[d][window[d]][entry[d]] for d in range(len(axes)))
+                if None not in place and x[n, c][place] > values[n, c][window]:
+                    values[n, c][window], codes[n, c][window] = x[n, c][place], number
+    return values, codes.reshape(len(x), -1)
+
+
+@st.composite
+def poolings(draw):
+    d = draw(st.integers(1, 3))
+    many = lambda numbers: [draw(numbers) for _ in range(d)]  # noqa: E731
+    kernel, dilation = many(st.integers(1, 3)), many(st.integers(1, 2))
+    how = dict(
+        kernel_size=kernel,
+        stride=draw(st.none() | st.just(many(st.integers(1, 3)))),
+        padding=[draw(st.integers(0, k // 2)) for k in kernel],
+        dilation=dilation,
+        ceil_mode=draw(st.booleans()),
+    )
+    least = [max(s, s * (k - 1) + 1 - 2 * p) for k, p, s in zip(kernel, how["padding"], dilation, strict=True)]
+    size = [n + draw(st.integers(0, 3)) for n in least]
+    if draw(st.booleans()) and d > 1:  # one number for all axes
+        size = [max(size) + 2 * 3] * d
+        how = {key: value[0] if isinstance(value, list) else value for key, value in how.items()}
+    return d, how, draw(arrays(np.float64, (2, 1, *size), elements=WHOLE))
+
+
+def check_pool(function, x, windows):
+    reference = function(at(x)).cpu().numpy()
+    codes, output, again, hold = record(function, at(x))
+    axes = windows(reference.shape[2:])
+    values, numbers = pooled(x, axes)
+    np.testing.assert_array_equal(values, reference)
+    np.testing.assert_array_equal(output, reference)
+    np.testing.assert_array_equal(again, reference)
+    np.testing.assert_array_equal(codes, numbers)
+    y = np.random.default_rng(0).normal(size=x.shape)  # held elsewhere: the same places
+    held = hold.run(function, at(y)).cpu().numpy().reshape(*x.shape[:2], -1)
+    for n, unit in np.ndindex(len(x), codes.shape[1]):
+        c, window = divmod(unit, held.shape[2])
+        window = np.unravel_index(window, reference.shape[2:])
+        entry = np.unravel_index(codes[n, unit], [len(axis[0]) for axis in axes])
+        place = tuple(axis[w][e] for axis, w, e in zip(axes, window, entry, strict=True))
+        assert held[n, c].reshape(reference.shape[2:])[window] == y[n, c][place]
+
+
+@settings(max_examples=150, deadline=None)
+@given(poolings())
+def test_pools_record_the_first_largest_entry_of_each_window(case):
+    d, how, x = case
+    pool = getattr(F, f"max_pool{d}d")
+    full = {key: [value] * d if isinstance(value, int) else value for key, value in how.items()}
+    strides = full["kernel_size"] if how["stride"] is None else full["stride"]
+
+    def windows(counts):
+        axes = zip(x.shape[2:], full["kernel_size"], strides, full["padding"], full["dilation"], counts, strict=True)
+        return [windows_of(*axis) for axis in axes]
+
+    check_pool(lambda x: pool(x, **how), x, windows)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.data(), st.integers(1, 3))
+def test_adaptive_pools_record_the_first_largest_entry_of_each_window(data, d):
+    size = data.draw(st.lists(st.integers(1, 5), min_size=d, max_size=d))
+    counts = [data.draw(st.none() | st.integers(1, 5)) for _ in size]
+    if data.draw(st.booleans()) and counts[0] is not None:
+        wanted, counts = counts[0], [counts[0]] * d
+    else:
+        wanted = counts if d > 1 else counts[0] or size[0]
+    x = data.draw(arrays(np.float64, (2, 1, *size), elements=WHOLE))
+    pool = getattr(F, f"adaptive_max_pool{d}d")
+    check_pool(
+        lambda x: pool(x, wanted), x, lambda found: [adaptive_windows_of(*axis) for axis in zip(size, found, strict=True)]
+    )
+
+
+def test_pool_codes_worked_by_hand():
+    x = at([[[1, 3, 3, 0, 2]]])
+    # windows of three, two apart, one hanging over each side: (-, 1, 3) (3, 3, 0) (0, 2, -)
+    assert mm.region_codes(nn.MaxPool1d(3, 2, padding=1), x)[0].tolist() == [[2, 0, 1]]
+    image = at([[[[0, 0, 1], [0, 2, 1], [0, 0, 0]]]])
+    # windows of two by two, one apart: the 2 in place (1, 1) is entry 3, 2, 1 and 0 of its four windows
+    assert mm.region_codes(nn.MaxPool2d(2, 1), image)[0].tolist() == [[3, 2, 1, 0]]
+
+
+@pytest.mark.parametrize("name", ["max pool 1d", "max pool 2d", "max pool 3d", "adaptive max pools"])
+def test_pools_without_a_batch_axis_take_the_first_axis_for_the_points(name):
+    pool = next(m for m in build(name)[0].modules() if "MaxPool" in type(m).__name__)
+    d = int(type(pool).__name__[-2])
+    x = points((6,) * d)
+    (codes,) = mm.region_codes(pool, x)
+    assert torch.equal(codes, mm.region_codes(pool, x[:, None])[0])
+
+
+# ---------------------------------------------------------------- the mode
+
+
+@pytest.mark.parametrize("name", ZOO)
+def test_calls_are_met_in_order(name):
+    model, shape = build(name)
+    x, hold = points(shape), Hold()
+    assert torch.allclose(hold.run(model, x), model(x.clone()), rtol=1e-13, atol=1e-13)
+    assert hold.names == nonlinear_calls(name) and len(hold.pieces) == len(hold.names)
+    first = [piece.clone() for piece in hold.pieces]
+    hold.run(model, points(shape, seed=1))
+    assert hold.names == nonlinear_calls(name)
+    assert all(map(torch.equal, first, hold.pieces))  # held, not recorded again
+
+
+@pytest.mark.parametrize("name", ZOO)
+def test_the_held_network_is_affine(name):
+    model, shape = build(name)
+    x, y, z = (points(shape, seed=seed) for seed in range(3))
+    hold = Hold()
+    hold.run(model, x)
+    both = hold.run(model, 0.25 * y + 0.75 * z)
+    torch.testing.assert_close(both, 0.25 * hold.run(model, y) + 0.75 * hold.run(model, z), rtol=1e-11, atol=1e-11)
+
+
+def test_a_mode_of_ones_own_decides_what_a_call_returns():
+    class Upside(Intercept):
+        def meet(self, unit):
+            return -unit.choose()[0]
+
+    mode = Upside()
+    assert mode.run(lambda x: torch.relu(x) + 1, at([[-1, 2]])).tolist() == [[1, -1]]
+    assert mode.names == ["1:relu"]
+    assert torch.relu(at([1.0])).item() == 1  # only during the run
+
+
+def test_what_one_run_has_marked_is_a_constant_for_another():
+    gate = Hold().run(torch.relu, at([[-1, 2]]))
+    assert mm.affine_map(lambda x: x * gate, at([[3, 4]])).A[0].tolist() == [[0, 0], [0, 2]]
+
+
+def test_a_mode_serves_again_after_a_refusal():
+    hold = Hold()
+    with pytest.raises(mm.NotPiecewiseAffineError):
+        hold.run(torch.sin, at([[1.0]]))
+    assert hold.run(torch.relu, at([[1.0]])).item() == 1 and hold.names == ["1:relu"]
+    assert torch.sin(at([0.0])).item() == 0
+
+
+# ---------------------------------------------------------------- refused
+
+
+class Square(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x):
+        ctx.save_for_backward(x)
+        return x * x
+
+    @staticmethod
+    def backward(ctx, gradient):
+        return 2 * ctx.saved_tensors[0] * gradient
+
+
+def write_rows(x):
+    buffer = torch.zeros(4, 4).to(x)
+    buffer[: len(x)] = x
+    return buffer[: len(x)]
+
+
+def write_copy(x):
+    buffer = torch.zeros_like(x)
+    buffer.copy_(x)
+    return buffer + x
+
+
+def write_sum(x):
+    buffer = torch.zeros_like(x)
+    buffer += x
+    return buffer
+
+
+def write_out(x):
+    buffer = torch.zeros_like(x)
+    torch.add(x, 1, out=buffer)
+    return buffer + x
+
+
+def write_in_place(x):
+    buffer = torch.zeros_like(x)
+    return F.relu(buffer, inplace=True).add_(x)
+
+
+def if_positive(x):
+    return x if x.sum() > 0 else -x
+
+
+def if_true(x):
+    return x if torch.relu(x).sum().bool() else -x
+
+
+W4 = torch.randn(4, 4, generator=torch.Generator().manual_seed(0), dtype=torch.float64).to(DEVICE)
+HEADS = nn.MultiheadAttention(4, 2, batch_first=True).double().to(DEVICE).eval()
+NORM = nn.BatchNorm1d(4).double().to(DEVICE)
+NORM_ALONE = nn.BatchNorm1d(4, track_running_stats=False).double().to(DEVICE).eval()
+TANH_RNN = nn.RNN(4, 4, batch_first=True).double().to(DEVICE).eval()
+relu, sequence = torch.relu, lambda x: x[:, None].expand(-1, 3, -1)  # noqa: E731
+
+REFUSED = {  # what it is: (function of (N, 4), function named in the message, its number, nonlinear calls before)
+    "square": (lambda x: x * x, "mul", 1, 0),
+    "square of a layer": (lambda x: relu(x @ W4) * (x + 1), "mul", 4, 1),
+    "power": (lambda x: relu(x) ** 2, "pow", 2, 1),
+    "square in place": (lambda x: (x + 1).mul_(x), "mul", 2, 0),
+    "self-gate": (lambda x: x * (x > 0), "gt", 1, 0),
+    "where": (lambda x: torch.where(x > 0, x, 0 * x), "gt", 1, 0),
+    "where not": (lambda x: torch.where(x.le(0), x, 0 * x), "le", 1, 0),
+    "masked fill": (lambda x: relu(x - 1).masked_fill(x < 0, 0.0), "lt", 3, 1),
+    "equal to the largest": (lambda x: x * (x == x.amax(1, keepdim=True)), "__eq__", 2, 1),
+    "Gram matrix": (lambda x: x @ x.T, "matmul", 2, 0),
+    "outer product": (lambda x: torch.einsum("ni,nj->nij", x, x), "einsum", 1, 0),
+    "batched product": (lambda x: torch.bmm(x[:, None], x[..., None]), "bmm", 3, 0),
+    "addmm": (lambda x: torch.addmm(x, x, W4 + x[:1]), "addmm", 3, 0),
+    "weights from the input": (lambda x: F.linear(x, x), "linear", 1, 0),
+    "kernel from the input": (lambda x: F.conv1d(x[None], x[:, None, :1], groups=len(x))[0], "conv1d", 3, 0),
+    "autograd function": (lambda x: x + Square.apply(x), "mul", 1, 0),
+    "bilinear": (lambda x: F.bilinear(x, x, W4[None]), "bilinear", 1, 0),
+    "attention": (lambda x: F.scaled_dot_product_attention(x, W4, W4), "scaled_dot_product_attention", 1, 0),
+    "self-attention": (lambda x: HEADS(*[sequence(x)] * 3)[0], None, None, 0),
+    "softmax": (lambda x: torch.softmax(relu(x), 1), "softmax", 2, 1),
+    "log of softmax": (lambda x: F.log_softmax(x, 1), "log_softmax", 1, 0),
+    "logsumexp": (lambda x: torch.logsumexp(x, 1, keepdim=True), "logsumexp", 1, 0),
+    "layer norm": (nn.LayerNorm(4).double().to(DEVICE), "layer_norm", 1, 0),
+    "group norm": (nn.GroupNorm(2, 4).double().to(DEVICE), "group_norm", 1, 0),
+    "instance norm": (lambda x: F.instance_norm(x[:, None]), "instance_norm", 2, 0),
+    "batch norm of the batch": (NORM, "batch_norm", 1, 0),
+    "batch norm without statistics": (NORM_ALONE, "batch_norm", 1, 0),
+    "gain from the input": (
+        lambda x: F.batch_norm(x, W4[0], W4[1].abs(), weight=x[0]), "batch_norm", 2, 0),
+    "sigmoid gate": (lambda x: torch.sigmoid(x) * x, "sigmoid", 1, 0),
+    "tanh": (lambda x: relu(x).tanh(), "tanh", 2, 1),
+    "gelu": (F.gelu, "gelu", 1, 0),
+    "silu": (nn.SiLU(inplace=True), "silu", 1, 0),
+    "softplus": (F.softplus, "softplus", 1, 0),
+    "hard sigmoid": (F.hardsigmoid, "hardsigmoid", 1, 0),
+    "hard shrink, a jump": (F.hardshrink, "hardshrink", 1, 0),
+    "threshold, a jump": (lambda x: F.threshold(x, 1, 0), "_threshold", 1, 0),
+    "normalized": (lambda x: x / x.norm(dim=1, keepdim=True), "norm", 1, 0),
+    "normalized by its sum": (lambda x: x / x.sum(1, keepdim=True), "div", 2, 0),
+    "divided in place": (lambda x: (x + 1).div_(x.sum(1, keepdim=True)), "div", 3, 0),
+    "one over": (lambda x: 1 / x, "__rdiv__", 1, 0),
+    "rounded division": (lambda x: torch.div(x, 2, rounding_mode="floor"), "div", 1, 0),
+    "whole division": (lambda x: x // 2, "__floordiv__", 1, 0),
+    "remainder": (lambda x: x % 1, "remainder", 1, 0),
+    "variance": (lambda x: x / x.var(1, keepdim=True), "var", 1, 0),
+    "product": (lambda x: x.prod(1, keepdim=True), "prod", 1, 0),
+    "sign": (lambda x: x.sign(), "sign", 1, 0),
+    "round": (torch.round, "round", 1, 0),
+    "whole numbers": (lambda x: x.to(torch.long).to(x.dtype), "to", 1, 0),
+    "whole numbers, other": (lambda x: x.long().double(), "long", 1, 0),
+    "exponential": (lambda x: relu(relu(x)).exp(), "exp", 3, 2),
+    "cosine": (lambda x: torch.cos(2 * x), "cos", 2, 0),
+    "detached": (lambda x: x + x.detach(), "detach", 1, 0),
+    "data": (lambda x: x + x.data, "data", 1, 0),
+    "NumPy": (lambda x: torch.from_numpy(x.detach().cpu().numpy()), "detach", 1, 0),
+    "NumPy at once": (lambda x: torch.from_numpy(x.numpy()), "numpy", 1, 0),
+    "item": (lambda x: x * x[0, 0].item(), "item", 2, 0),
+    "float": (lambda x: x * float(x[0, 0]), "__float__", 2, 0),
+    "list": (lambda x: x + torch.tensor(x.tolist()), "tolist", 1, 0),
+    "copied to a tensor": (lambda x: x + torch.tensor(x), "tensor", 1, 0),
+    "branch": (if_positive, "gt", 2, 0),
+    "branch on a truth": (if_true, "bool", 3, 1),
+    "truth": (lambda x: x if (x[0, 0] - 1) else -x, "__bool__", 3, 0),
+    "largest of all": (lambda x: x - x.max(), "max", 1, 0),
+    "largest of all, amax": (lambda x: x - torch.amax(x, ()), "amax", 1, 0),
+    "largest of the points": (lambda x: x - x.amax(0), "amax", 1, 0),
+    "largest of the points, max": (lambda x: x - x.max(-2).values, "max", 1, 0),
+    "largest of the points and more": (lambda x: x - x.amax((1, 0)), "amax", 1, 0),
+    "smallest": (lambda x: x.amin(1, keepdim=True), "amin", 1, 0),
+    "index of the largest": (lambda x: W4[x.argmax(1)], "argmax", 1, 0),
+    "index of max": (lambda x: W4[x.max(1).indices] + x, "__getitem__", 2, 1),
+    "index of max gathered": (lambda x: x.gather(1, x.max(1, keepdim=True)[1]), "gather", 2, 1),
+    "index of a pool": (
+        lambda x: F.max_pool1d(x[:, None], 2, return_indices=True)[1] + x[:, :1, None], "add", 4, 1),
+    "unpooled": (lambda x: F.max_unpool1d(*F.max_pool1d(x[:, None], 2, return_indices=True), 2),
+                 "max_unpool1d", 3, 1),
+    "sorted": (lambda x: x.sort(1).values, "sort", 1, 0),
+    "largest two": (lambda x: x.topk(2).values, "topk", 1, 0),
+    "dropout": (lambda x: F.dropout(relu(x)), "dropout", 2, 1),
+    "dropout in training": (nn.Sequential(nn.ReLU(), nn.Dropout(0.1)), "dropout", 2, 1),
+    "dropout of channels": (lambda x: F.dropout1d(x[..., None], 0.2), "dropout1d", 2, 0),
+    "random leaky relu": (nn.RReLU(), "rrelu", 1, 0),
+    "noise": (lambda x: x + torch.randn_like(x), "randn_like", 1, 0),
+    "recurrent tanh": (lambda x: TANH_RNN(sequence(x))[0], "rnn_tanh", 3, 0),
+    "written rows": (write_rows, None, None, 0),
+    "written copy": (write_copy, "copy", 1, 0),
+    "written sum": (write_sum, None, 1, 0),
+    "written as out": (write_out, "add", 1, 0),
+    "slopes from the input": (lambda x: F.prelu(x, x[0, :1]), "prelu", 2, 0),
+    "bounds from the input": (lambda x: x.clamp(max=x[:, :1]), "clamp", 2, 0),
+    "fake quantization": (lambda x: torch.fake_quantize_per_tensor_affine(x, 0.1, 0, 0, 255),
+                          "fake_quantize_per_tensor_affine", 1, 0),
+}  # fmt: skip
+X = points((4,))
+USES = [mm.region_codes, mm.affine_map, mm.bias_terms, mm.local_lipschitz]
+
+
+@pytest.mark.parametrize("use", USES)
+@pytest.mark.parametrize("what", REFUSED)
+def test_refused_with_the_function_and_its_number(what, use):
+    model, name, number, before = REFUSED[what]
+    if isinstance(model, nn.Module):
+        state = {key: value.clone() for key, value in model.state_dict().items()}
+    with pytest.raises(mm.NotPiecewiseAffineError) as error:
+        use(model, X)
+    said = re.match(r"(\w+) \(function number (\d+) after the input, nonlinear calls before it: (\d+)\) \w", str(error.value))
+    assert said, error.value
+    assert name in (said[1], None) and number in (int(said[2]), None) and before == int(said[3]), error.value
+    if isinstance(model, nn.Module):
+        state.pop("num_batches_tracked", None)  # counted before any function is called
+        assert all(torch.equal(value, model.state_dict()[key]) for key, value in state.items())
+
+
+@pytest.mark.parametrize("use", USES)
+def test_dropout_between_recurrent_layers_is_refused(use):
+    model = nn.RNN(4, 4, 2, "relu", batch_first=True, dropout=0.5).double().to(DEVICE)
+    with pytest.raises(mm.NotPiecewiseAffineError, match=r"rnn_relu .* dropout .*; call model.eval\(\)"):
+        use(lambda x: model(sequence(x))[0], X)
+
+
+@pytest.mark.parametrize(
+    "what, reason",
+    [
+        ("square", "multiplies two tensors that both depend on the input"),
+        ("batch norm of the batch", r"uses the statistics of the batch; call model.eval\(\)"),
+        ("batch norm without statistics", "uses the statistics of the batch"),
+        ("dropout", r"is active and random; call model.eval\(\)"),
+        ("largest of the points", "takes the largest of all points together; give it a dim after the first"),
+        ("index of max", "uses indices that were chosen by looking at the input"),
+        ("written as out", "writes values made from the input into a tensor that was there before"),
+        ("bounds from the input", "bends the input at places that depend on the input"),
+        ("normalized by its sum", "divides by what depends on the input, or rounds"),
+        ("tanh", "is not known to be affine or continuous and piecewise affine"),
+    ],
+)
+def test_the_reason_for_a_refusal(what, reason):
+    with pytest.raises(mm.NotPiecewiseAffineError, match=reason):
+        mm.region_codes(REFUSED[what][0], X)
+
+
+def test_the_error_is_a_value_error():
+    assert issubclass(mm.NotPiecewiseAffineError, ValueError)
+
+
+class Holder(nn.Module):
+    def __init__(self, part):
+        super().__init__()
+        self.inner = nn.Sequential(nn.Linear(4, 4), nn.ModuleList([part])[0])
+
+    def forward(self, x):
+        return self.inner(x)
+
+
+def unseen_relu(x: torch.Tensor):
+    return torch.relu(x)
+
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore", DeprecationWarning)
+    scripted = torch.jit.script(unseen_relu)
+
+
+@pytest.mark.parametrize("use", USES)
+@pytest.mark.parametrize("nested", [False, True])
+@pytest.mark.parametrize("kind", ["scripted", "traced", "compiled"])
+@pytest.mark.filterwarnings("ignore:.torch.jit:DeprecationWarning")
+def test_compiled_modules_are_refused_wherever_they_are(use, nested, kind):
+    plain = nn.Sequential(nn.Linear(4, 4), nn.ReLU())
+    make = {"scripted": torch.jit.script, "traced": lambda m: torch.jit.trace(m, torch.ones(1, 4)),
+            "compiled": torch.compile}[kind]  # fmt: skip
+    model = Holder(make(plain)) if nested else make(plain)
+    with pytest.raises(mm.NotPiecewiseAffineError, match=r"model is or holds a compiled \w+, .* pass the original"):
+        use(model.to(DEVICE), X.float())
+
+
+@pytest.mark.parametrize("use", USES)
+def test_a_scripted_function_is_refused(use):
+    with pytest.raises(mm.NotPiecewiseAffineError, match="model is or holds a compiled ScriptFunction"):
+        use(scripted, X)
+
+
+@pytest.mark.parametrize("use", USES)
+@pytest.mark.parametrize(
+    "model",
+    [
+        lambda x: scripted(x),
+        lambda x: torch.ones(3, 2),
+        lambda x: (x, x),
+        lambda x: {"out": x},
+        lambda x: None,
+        lambda x: x.shape[0],
+        nn.RNN(4, 4, nonlinearity="relu").double().to(DEVICE),
+        nn.MaxPool1d(2, return_indices=True),
+    ],
+)
+def test_the_output_must_be_one_tensor_that_is_seen_to_come_from_x(use, model):
+    with pytest.raises(mm.NotPiecewiseAffineError, match="model must return one tensor that is seen to come from x"):
+        use(model, X)
+
+
+UNSEEN = {
+    "scripted relu": lambda x: x + scripted(x + 1),
+    "scripted relu first": lambda x: x @ W4 - scripted(x @ W4 - 0.1),
+    "mapped": lambda x: x + torch.func.vmap(lambda row: torch.relu(row + 1))(x),
+    "new tensor": lambda x: x + scripted(x + 1).detach(),
+}
+
+
+@pytest.mark.parametrize("what", UNSEEN)
+def test_what_cannot_be_seen_is_caught_by_the_comparison(what):
+    x = at([[-3.0, 2, 0.5, -2], [-2, -3, 1, 1]])
+    with pytest.raises(mm.NotPiecewiseAffineError, match="A x . b differs from the model's own output by .*could not be seen"):
+        mm.affine_map(UNSEEN[what], x)
+    with pytest.raises(mm.NotPiecewiseAffineError, match="the network should be affine, and is not, by "):
+        mm.region_codes(UNSEEN[what], x)
+
+
+@pytest.mark.parametrize("dtype, slip", [(torch.float64, 1e-9), (torch.float32, 1e-2)])
+def test_the_comparison_catches_small_differences(dtype, slip):
+    """A detour that autograd sees, and whose value at zero is right, but not its value elsewhere."""
+    x = torch.tensor([[1.0, -2.0], [3.0, 4.0]], dtype=dtype, device=DEVICE)
+    with pytest.raises(mm.NotPiecewiseAffineError, match="differs from the model's own output"):
+        mm.affine_map(lambda x: x + slip * scripted(x - 2.5), x)
+    with pytest.raises(mm.NotPiecewiseAffineError, match="should be affine"):
+        mm.region_codes(lambda x: x + slip * scripted(x), x)
+
+
+def test_points_that_depend_on_each_other():
+    for model in [lambda x: x - x.mean(0), lambda x: x.cumsum(0), lambda x: torch.relu(x.flip(0)), lambda x: x + x[:1]]:
+        with pytest.raises(mm.NotPiecewiseAffineError, match="one point's output depends on another point"):
+            mm.affine_map(model, X)
+
+
+@known("only the shapes are compared")
+@pytest.mark.parametrize("model", [lambda x: relu(x - x.mean(0)), lambda x: relu(x.flip(0)), lambda x: relu(x + x[:1])])
+def test_codes_that_depend_on_other_points(model):
+    with pytest.raises(mm.NotPiecewiseAffineError, match="on another point|first axis"):
+        mm.region_codes(model, X)
+
+
+@known("only the first point is looked at, and there are no two sides to zero")
+def test_what_cannot_be_seen_is_caught_when_the_first_point_is_zero():
+    with pytest.raises(mm.NotPiecewiseAffineError):
+        mm.region_codes(lambda x: x + scripted(x), at([[0, 0], [1, -1], [-2, 1]]))
+
+
+# ---------------------------------------------------------------- taken
+
+MASK = torch.tensor([True, False, True, True], device=DEVICE)
+TAKEN = {
+    "constants in its likeness": lambda x: x * torch.ones_like(x) + torch.zeros_like(x) - torch.full_like(x, 2),
+    "new tensors": lambda x: x * x.new_ones(4) + x.new_zeros(1, 4) + x.new_full((4,), 2) - x.new_tensor([1.0, 2, 3, 4]),
+    "buffer of its kind": lambda x: x + torch.zeros(4, dtype=x.dtype, device=x.device),
+    "shapes": lambda x: x.view(x.shape[0], -1)[:, : x.size(1)] * x.dim() * x.ndim + len(x) * x.shape[-1] - x.numel(),
+    "questions": lambda x: x if x.is_floating_point() and x.dtype == torch.float64 and x.is_contiguous() else relu(x),
+    "a place in memory": lambda x: x + 1 if x.stride() == (4, 1) and not x.is_complex() and x.get_device() > -9 else x,
+    "wishes": lambda x: x + 1 if isinstance(x.requires_grad, bool) and (x.is_leaf or x.grad_fn) is not None else x,
+    "printed": lambda x: x + len(f"{x}") * 0 + len(repr(x)) * 0,
+    "constant mask": lambda x: torch.where(MASK, x, -x).masked_fill(~MASK, 7.0),
+    "product with a mask": lambda x: x * MASK + x[:, MASK].sum(1, keepdim=True),
+    "constant nonlinearity": lambda x: x * torch.sigmoid(W4[0]) + W4.tanh().softmax(0)[1] / W4[0].norm(),
+    "constant choice": lambda x: x[:, W4[0].argsort()] + x[:, W4.argmax(1)] if W4.sum() > -99 else x,
+    "constant comparison": lambda x: torch.where(W4[0] > 0, x, 0.0 * x),
+    "division by a constant": lambda x: x / W4[0] + torch.div(x, 3) + x.true_divide(W4[1]),
+    "product with a constant": lambda x: torch.matmul(x, W4) + F.linear(x, W4, W4[0]) + (W4 @ x.T).T + x.mul(2),
+    "addmm": lambda x: torch.addmm(W4[0], x, W4) + torch.addmm(x, x, W4, beta=2) + torch.baddbmm(
+        x[None], x[None], W4[None])[0],
+    "iteration": lambda x: torch.stack([column for column in x.T], 1),
+    "sum of python": lambda x: sum([x, 2 * x]) + sum(x.unbind(1))[:, None],
+    "resting dropout": lambda x: F.dropout(F.alpha_dropout(x, 0.5, False), 0.5, False) + F.dropout(x, 0.0, True),
+    "back and forth": lambda x: x.to(torch.float64).double().to("cpu").to(x.device, torch.float64).type_as(x),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", TAKEN)
+def test_harmless_things_are_taken(what):
+    model = TAKEN[what]
+    A, b = mm.affine_map(model, X)
+    assert mm.region_codes(model, X).names == []
+    f = model(X.clone())
+    torch.testing.assert_close((A @ X[..., None])[..., 0] + b, f, rtol=1e-12, atol=1e-12)
+    zero, one = model(torch.zeros_like(X)), torch.eye(4).to(X)
+    torch.testing.assert_close(b, zero, rtol=1e-12, atol=1e-12)
+    torch.testing.assert_close(A[0], (model(torch.cat([one, one])[:4]) - model(torch.zeros_like(one))).T)
+
+
+NEEDLESS = {
+    "mask in its type": lambda x: x * MASK.to(x) + x * MASK.type_as(x),
+    "constant in its shape": lambda x: x * W4[0].expand_as(x) + x * W4[0].repeat(len(x)).view_as(x),
+    "division by name": lambda x: torch.div(x, other=2.0) + torch.div(input=x, other=W4[0]),
+    "bias from the input": lambda x: F.linear(x, W4, bias=x[0] * 0),
+    "dropout at rest": lambda x: torch.dropout(x, 0.5, False),
+    "tensordot": lambda x: torch.tensordot(x, W4, 1),
+    "to the processor": lambda x: x.cpu().to(x.device),
+}
+
+
+@known("refused without need, or an IndexError")
+@pytest.mark.parametrize("what", NEEDLESS)
+def test_more_harmless_things_are_taken(what):
+    mm.affine_map(NEEDLESS[what], X)
+
+
+def test_frozen_choices_need_not_come_from_the_first_axis_alone():
+    net = Net(lambda n, x: torch.relu(x.reshape(len(x), 2, 2).transpose(1, 2)).flatten(1))
+    assert mm.region_codes(net, at([[1, -1, -1, 1]]))[0].tolist() == [[1, 0, 0, 1]]
