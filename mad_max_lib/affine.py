@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import torch
 
-from .intercept import Hold, check_points
+from .intercept import UNSEEN, Hold, check_points
 from .pieces import PIECEWISE, NotPiecewiseAffineError
 
 CHUNK = 2**26
@@ -28,28 +28,20 @@ def affine_map(model, x, outputs=None):
     derivative of the held network and b its value at zero, so that ``A x + b = model(x)`` is a test, which is
     always made. Ties go to the lowest piece, also where automatic differentiation says something else.
 
+    Raises ``NotPiecewiseAffineError`` if a function on the way is not piecewise affine, or A x + b is not the
+    model's own output. Source: Balestriero and Baraniuk, *Mad Max*, the affine formula of whole networks.
+
     Parameters
     ----------
-    model : nn.Module or callable
-        Continuous and piecewise affine, in eval mode; maps (N, *input) to (N, C), or to more axes that are
-        flattened into C.
+    model : nn.Module or callable, continuous and piecewise affine, in eval mode
+        Maps (N, *input) to (N, C), or to more axes that are flattened into C.
     x : (N, *input) tensor
-    outputs : list of int, optional
-        Which of the C outputs are wanted; all of them by default.
+    outputs : list of int, which of the C outputs are wanted; all of them by default
 
     Returns
     -------
     AffineMap
         ``A`` (N, C, *input) and ``b`` (N, C), with the dtype and device of the network's output.
-
-    Raises
-    ------
-    NotPiecewiseAffineError
-        A function on the way is not piecewise affine, or A x + b is not the model's own output.
-
-    Notes
-    -----
-    Source: Balestriero and Baraniuk, *Mad Max*, the affine formula of whole networks.
 
     Examples
     --------
@@ -107,8 +99,7 @@ def _compare(affine, x, own):
     allowed = 200 * torch.finfo(own.dtype).eps * size
     if not (error <= allowed).all():
         raise NotPiecewiseAffineError(
-            f"A x + b differs from the model's own output by {error.max().item():.1e}: the network computes "
-            "something that could not be seen, or one point's output depends on another point"
+            f"A x + b differs from the model's own output by {error.max().item():.1e}: {UNSEEN}"
         )
 
 
@@ -203,20 +194,16 @@ def lipschitz_bound(model, x):
     An affine layer counts with the norm of its matrix, a nonlinearity with its steepest slope, a max-pooling with
     the square root of how many of its windows can share an entry.
 
+    Source: Balestriero and Baraniuk, *Mad Max*, the Lipschitz constant of a composition of MASOs.
+
     Parameters
     ----------
-    model : nn.Sequential
-        Its layers may be such chains themselves.
-    x : (N, *input) tensor
-        One point is used, to see the sizes.
+    model : nn.Sequential, whose layers may be such chains themselves
+    x : (N, *input) tensor, of which one point is used, to see the sizes
 
     Returns
     -------
     float
-
-    Notes
-    -----
-    Source: Balestriero and Baraniuk, *Mad Max*, the Lipschitz constant of a composition of MASOs.
 
     Examples
     --------
@@ -226,16 +213,15 @@ def lipschitz_bound(model, x):
     """
     if not isinstance(model, torch.nn.Sequential):
         raise TypeError(f"model must be an nn.Sequential, whose layers form a chain, got {type(model).__name__}")
-    bound, x = 1.0, check_points(model, x)[:1]
+    bound, x, steepest = 1.0, check_points(model, x)[:1], _Steepest()
     for layer in model:
-        steepest = _Steepest()
         with torch.no_grad():
             after = steepest.run(layer, x)
         if isinstance(layer, torch.nn.Sequential):
             bound *= lipschitz_bound(layer, x)
         else:
             bound *= steepest.slope if steepest.names else local_lipschitz(layer, x).item()
-        x = after
+        x, steepest = after, _Steepest()
     return bound
 
 

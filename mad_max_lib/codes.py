@@ -57,10 +57,12 @@ class RegionCodes(Sequence):
 def region_codes(model, x):
     """Record which piece every unit of a network chooses at each point.
 
+    Raises ``NotPiecewiseAffineError`` if a function on the way is not piecewise affine.
+    Source: Balestriero and Baraniuk, *Mad Max*, the selection variables of the vector quantization.
+
     Parameters
     ----------
-    model : nn.Module or callable
-        Continuous and piecewise affine, in eval mode.
+    model : nn.Module or callable, continuous and piecewise affine, in eval mode
     x : (N, *input) tensor
 
     Returns
@@ -69,15 +71,6 @@ def region_codes(model, x):
         One ``(N, units)`` tensor for each nonlinear call, uint8, or int64 where a unit has more than 256 pieces:
         the number of kinks below the pre-activation (0 and 1 for a ReLU), or the place in the pooling window.
         Ties go to the lowest piece.
-
-    Raises
-    ------
-    NotPiecewiseAffineError
-        A function on the way is not piecewise affine, or one point's codes depend on another point.
-
-    Notes
-    -----
-    Source: Balestriero and Baraniuk, *Mad Max*, the selection variables of the vector quantization.
 
     Examples
     --------
@@ -119,21 +112,16 @@ def vq_distance(codes_a, codes_b, layer=None):
     """The share of units that chose different pieces, for every pair of points.
 
     Zero within a region, so a distance between codes but not between points: two points of one region
-    cannot be told apart.
+    cannot be told apart. Source: Balestriero and Baraniuk, *Mad Max*, the partition-based distance.
 
     Parameters
     ----------
     codes_a, codes_b : RegionCodes of the same network, at N_a and at N_b points
-    layer : int, optional
-        Which nonlinear call; all units of all calls by default.
+    layer : int, which nonlinear call; all units of all calls by default
 
     Returns
     -------
     (N_a, N_b) float32 tensor in [0, 1]
-
-    Notes
-    -----
-    Source: Balestriero and Baraniuk, *Mad Max*, the partition-based distance.
 
     Examples
     --------

@@ -9,6 +9,8 @@ from torch.overrides import TorchFunctionMode
 from .arrays import check_input
 from .pieces import AFFINE, PIECEWISE, PRODUCTS, QUESTIONS, Largest, NotPiecewiseAffineError
 
+UNSEEN = "it computes something that could not be seen, or one point's output depends on another point"
+
 
 class Intercept(TorchFunctionMode):
     """Follows a network's input through all its functions and meets each piecewise affine call.
@@ -215,8 +217,7 @@ def check_held(hold, model, x):
     error, size = (there + back - 2 * middle).abs().max(), max(t.abs().max() for t in (there, back, middle))
     if not error <= 200 * torch.finfo(own.dtype).eps * size:
         raise NotPiecewiseAffineError(
-            f"held at the pieces it chose, the network should be affine, and is not, by {error.item():.1e}: "
-            "it computes something that could not be seen"
+            f"held at the pieces it chose, the network is not affine, by {error.item():.1e}: {UNSEEN}"
         )
 
 

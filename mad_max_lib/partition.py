@@ -12,9 +12,10 @@ from matplotlib.path import Path
 
 from .codes import RegionCodes, region_codes
 from .figures import CLASSES
-from .intercept import Hold, Intercept
-from .mesh import Mesh, cut_candidates, cut_kinks
-from .pieces import Kinked, NotPiecewiseAffineError
+from .cutting import Chosen, Cut, CutAnew
+from .intercept import UNSEEN, Hold
+from .mesh import cut_candidates, cut_kinks
+from .pieces import NotPiecewiseAffineError
 
 
 class Plane(NamedTuple):
@@ -47,29 +48,19 @@ def partition(model, plane=None, bounds=(-1, 1, -1, 1)):
 
     The rectangle starts as one polygon. At every nonlinear call the polygons are cut along the kink of every
     unit, which is straight inside each of them. All arithmetic is in float64, whatever the network's dtype; a
-    vertex within a relative 1e-11 of a kink counts as on it.
+    vertex within a relative 1e-11 of a kink counts as on it. Raises ``NotPiecewiseAffineError`` if a function on
+    the way, or in the end the model's own output, is not affine on a region. Source: Humayun, Balestriero,
+    Balakrishnan and Baraniuk, *SplineCam*; the regions: *Mad Max*.
 
     Parameters
     ----------
-    model : nn.Module or callable
-        Continuous and piecewise affine, in eval mode.
-    plane : Plane, optional
-        Where to look; by default the network's own 2-D input space.
-    bounds : (left, right, bottom, top)
-        The rectangle, in plane coordinates s and t.
+    model : nn.Module or callable, continuous and piecewise affine, in eval mode
+    plane : Plane, by default the network's own 2-D input space
+    bounds : (left, right, bottom, top), the rectangle in plane coordinates s and t
 
     Returns
     -------
     Partition
-
-    Raises
-    ------
-    NotPiecewiseAffineError
-        A function on the way is not piecewise affine, or the model's own output is not affine on a region.
-
-    Notes
-    -----
-    Source: Humayun, Balestriero, Balakrishnan and Baraniuk, *SplineCam*; the regions: *Mad Max*.
 
     Examples
     --------
@@ -86,103 +77,13 @@ def partition(model, plane=None, bounds=(-1, 1, -1, 1)):
     plane = plane or Plane(*torch.tensor([[0.0, 0.0], [1.0, 0.0], [0.0, 1.0]], device=device))
     if not (isinstance(plane, Plane) and plane.origin.shape == plane.u.shape == plane.v.shape):
         raise ValueError("plane must be a Plane whose origin, u and v have the shape of one input")
-    for cutter in (_Cut, _CutAnew):  # anew, if the model counts its points, or keeps views of them
+    for cutter in (Cut, CutAnew):  # anew, if the model counts its points, or keeps views of them
         try:
             with torch.no_grad():
                 return Partition(model, plane, bounds, cutter(plane, bounds))
         except (RuntimeError, NotPiecewiseAffineError) as error:
             reason = error
     raise reason
-
-
-class _Cut(Intercept):
-    """Cuts a mesh at each call; the points of the batch are its vertices, and new ones join on the way."""
-
-    def __init__(self, plane, bounds):
-        super().__init__()
-        left, right, bottom, top = bounds
-        self.mesh = Mesh(np.array([[left, bottom], [right, bottom], [right, top], [left, top]], float))
-        self.plane, self.codes = plane, []
-        self.size = self.plane.points(self.mesh.xy).abs().max().item()  # the largest number so far
-
-    def find(self, model):
-        """Cut at all calls; returns the outputs at the vertices."""
-        return self.run(model, self.plane.points(self.mesh.xy))
-
-    def current(self, arguments):
-        return self.changed(arguments, self._at_all_vertices)
-
-    def write(self, target, output):
-        target.data = output
-        return target
-
-    def _at_all_vertices(self, tensor):
-        if len(tensor) == len(self.mesh.xy):
-            return tensor
-        if len(tensor) not in (first for first, *_ in self.mesh.added):
-            raise RuntimeError("the points are not on the first axis")
-        return self._mark(torch.from_numpy(self.mesh.extend(tensor.cpu().numpy())).to(tensor.device))
-
-    def meet(self, unit):
-        first = unit.u if isinstance(unit, Kinked) else unit.candidate(0)[0]
-        if len(first) != len(self.mesh.xy):
-            raise NotPiecewiseAffineError(f"{self.names[-1]} does not keep the points on the first axis")
-        if isinstance(unit, Kinked):
-            steps = [step.flatten(1).cpu().numpy() for step in unit.steps()]
-            h, codes, origin = cut_kinks(self.mesh, steps, self.size)
-            h = torch.from_numpy(h).to(first.device).reshape(-1, *first.shape[1:])
-            unit.u = h + unit.kinks[0]
-            output = unit.own(unit.u) if unit.own else unit.choose()[0]
-        else:
-            candidates = ([part.cpu().numpy() for part in unit.candidate(r)] for r in range(unit.count))
-            best, codes, origin = cut_candidates(self.mesh, candidates, self.size)
-            output = torch.from_numpy(best).to(first.device).reshape(-1, *unit.shape)
-        self.codes = [earlier[origin] for earlier in self.codes] + [codes]
-        self.size = max(self.size, abs(output).max().item() if output.numel() else 0.0)
-        return output
-
-
-class _CutAnew(_Cut):
-    """The same with a fresh run for every call, for models that do not bear points to join on the way."""
-
-    def find(self, model):
-        while True:
-            try:
-                return super().find(model)
-            except _Again:
-                pass
-
-    def current(self, arguments):
-        return arguments
-
-    def write(self, target, output):
-        return Intercept.write(self, target, output)
-
-    def meet(self, unit):
-        if len(self.names) <= len(self.codes):
-            return unit.choose()[0]
-        super().meet(unit)
-        raise _Again
-
-
-class _Again(Exception):
-    pass
-
-
-class _Chosen(Intercept):
-    """Compares the output of every unit with that of the piece in the given codes."""
-
-    def __init__(self, codes):
-        super().__init__()
-        self.codes, self.error, self.size = codes, 0.0, 1e-300
-
-    def meet(self, unit):
-        output, _ = unit.choose()
-        numbers = self.codes[len(self.names) - 1].to(output.device)
-        gap = (unit.held(unit.places(numbers.reshape(output.shape))) - output).abs().max().item()
-        self.size = max(self.size, output.abs().max().item())
-        self.error = max(self.error, gap / self.size)
-        return output
 
 
 class Partition:
@@ -219,16 +120,12 @@ class Partition:
         return f"Partition into {len(self)} regions"
 
     @cached_property
-    def _used(self):
-        return np.unique(self._mesh.vertex, return_inverse=True)
-
-    @property
     def vertices(self):
-        return self._mesh.xy[self._used[0]]
+        return self._mesh.xy[np.unique(self._mesh.vertex)]
 
     @cached_property
     def faces(self):
-        return np.split(self._used[1], self._mesh.start[1:-1])
+        return np.split(np.unique(self._mesh.vertex, return_inverse=True)[1], self._mesh.start[1:-1])
 
     def _mean(self, values):
         """The mean over the corners of each face."""
@@ -242,11 +139,15 @@ class Partition:
     @cached_property
     def areas(self):
         mesh = self._mesh
-        corner = mesh.xy[mesh.vertex] - np.repeat(mesh.xy[mesh.vertex[mesh.start[:-1]]], np.diff(mesh.start), 0)
-        after = np.arange(1, len(corner) + 1)
-        after[mesh.start[1:] - 1] = mesh.start[:-1]
-        x, y = corner.T
-        return np.add.reduceat(x * y[after] - x[after] * y, mesh.start[:-1]) / 2
+        first = np.repeat(mesh.xy[mesh.vertex[mesh.start[:-1]]], np.diff(mesh.start), 0)
+        (x, y), (x_next, y_next) = (mesh.xy[mesh.vertex] - first).T, (self._following - first).T
+        return np.add.reduceat(x * y_next - x_next * y, mesh.start[:-1]) / 2
+
+    @property
+    def _following(self):
+        """The corner after each corner of every face."""
+        mesh = self._mesh
+        return mesh.xy[mesh.ends[mesh.edge].sum(1) - mesh.vertex]
 
     @cached_property
     def neighbours(self):
@@ -254,24 +155,16 @@ class Partition:
         return np.sort(sides[(sides >= 0).all(1)], 1)
 
     @cached_property
+    @torch.no_grad()
     def _affine(self):
-        hold = Hold()  # the model itself, held at the pieces it chooses inside each region
-        with torch.no_grad():
-            hold.run(self.model, self.plane.points(self.centers))
-            corners = np.array([[0.0, 0.0], [1.0, 0.0], [0.0, 1.0]])
-            b, at_u, at_v = (
-                hold.run(self.model, self.plane.points(np.tile(corner, (len(self), 1)))).flatten(1).cpu().numpy()
-                for corner in corners
-            )
+        hold, F = Hold(), len(self)  # the model itself, held at the pieces it chooses inside each region
+        hold.run(self.model, self.plane.points(self.centers))
+        corners = (self.plane.points(np.tile(corner, (F, 1))) for corner in ([0.0, 0.0], [1.0, 0.0], [0.0, 1.0]))
+        b, at_u, at_v = (hold.run(self.model, corner).flatten(1).cpu().numpy() for corner in corners)
         return np.stack([at_u - b, at_v - b], -1), b
 
-    @property
-    def A(self):
-        return self._affine[0]
-
-    @property
-    def b(self):
-        return self._affine[1]
+    A = property(lambda self: self._affine[0])
+    b = property(lambda self: self._affine[1])
 
     @torch.no_grad()
     def _check_model(self, faces):
@@ -279,10 +172,7 @@ class Partition:
         own = self.model(self.plane.points(self.centers[faces])).flatten(1).cpu().numpy()
         error = abs(own - self._mean(self._values)[faces]).max()
         if not error <= 1e-9 * max(abs(self._values).max(), 1e-300):
-            raise NotPiecewiseAffineError(
-                f"the model's own output is not affine on a region, by {error:.1e}: it computes something that "
-                "could not be seen, or one point's output depends on another point"
-            )
+            raise NotPiecewiseAffineError(f"the model's own output is not affine on a region, by {error:.1e}: {UNSEEN}")
 
     @cached_property
     def _decided(self):
@@ -319,7 +209,7 @@ class Partition:
         face[number[: len(self)]] = np.arange(len(self))
         found = np.where(inside, face[number[len(self) :]], -1)
         corner = mesh.xy[mesh.vertex]
-        along = mesh.xy[mesh.ends[mesh.edge].sum(1) - mesh.vertex] - corner
+        along = self._following - corner
         for i in np.flatnonzero(inside & (found < 0)):  # on a corner, where no region has all the lowest pieces
             x, y = (points[i] - corner).T
             found[i] = np.minimum.reduceat(along[:, 0] * y - along[:, 1] * x, mesh.start[:-1]).argmax()
@@ -337,7 +227,7 @@ class Partition:
         inner = (sides >= 0).all(1)
         points = mesh.xy[mesh.ends[inner]]  # (M, 2, 2)
         a, b = (np.einsum("mcs,mvs->mvc", self.A[f], points) + self.b[f][:, None] for f in sides[inner].T)
-        chosen = _Chosen(self.codes)
+        chosen = Chosen(self.codes)
         with torch.no_grad():
             chosen.run(self.model, self.plane.points(self.centers))
         errors = {
@@ -355,15 +245,13 @@ class Partition:
     def draw(self, ax, labels=None, colors=CLASSES, lw=0.6):
         """Draw the regions, filled by class (the largest output) or by one label for each region."""
         mesh, labels = self._decided if labels is None else (self._mesh, np.asarray(labels))
-        sizes = np.diff(mesh.start)
-        first = np.repeat(mesh.start[:-1], sizes + 1)
-        along = np.arange(len(first)) - np.repeat(np.cumsum(sizes + 1) - sizes - 1, sizes + 1)
-        closes = along == np.repeat(sizes, sizes + 1)
-        corner = mesh.xy[mesh.vertex[np.where(closes, first, first + along)]]
-        codes = np.where(along == 0, Path.MOVETO, np.where(closes, Path.CLOSEPOLY, Path.LINETO))
+        codes = np.full(len(mesh.vertex), Path.LINETO)
+        codes[mesh.start[:-1]] = Path.MOVETO  # a fill closes each region by itself
         for label in np.unique(labels):  # all regions of a label as one path: much faster than one by one
-            mine, pale = np.repeat(labels == label, sizes + 1), 1 - 0.45 * (1 - np.array(to_rgb(colors[label])))
-            ax.add_artist(PathPatch(Path(corner[mine], codes[mine]), facecolor=pale, lw=0, antialiased=False))
+            mine = np.repeat(labels == label, np.diff(mesh.start))
+            pale = 1 - 0.45 * (1 - np.array(to_rgb(colors[label])))
+            path = Path(mesh.xy[mesh.vertex[mine]], codes[mine])
+            ax.add_artist(PathPatch(path, facecolor=pale, lw=0, antialiased=False))
         ends = self._mesh.xy[self._mesh.ends].reshape(-1, 2)
         lines = Path(ends, np.tile([Path.MOVETO, Path.LINETO], len(ends) // 2))
         ax.add_artist(PathPatch(lines, fill=False, edgecolor="black", alpha=0.6, lw=lw))

@@ -663,7 +663,9 @@ def test_harmless_things_are_taken(what):
 
 
 NEEDLESS = {
-    "mask in its type": lambda x: x * MASK.to(x) + x * MASK.type_as(x),
+    "mask in its type": lambda x: x * MASK.to(x),
+    "mask in its type, another way": lambda x: x * MASK.type_as(x),
+    "constant that already has it": lambda x: x * W4[0] + W4[0].to(x),
     "constant in its shape": lambda x: x * W4[0].expand_as(x) + x * W4[0].repeat(len(x)).view_as(x),
     "division by name": lambda x: torch.div(x, other=2.0) + torch.div(input=x, other=W4[0]),
     "bias from the input": lambda x: F.linear(x, W4, bias=x[0] * 0),

@@ -53,15 +53,15 @@ def networks(rng):
     return {
         "MLP 2-16-16-1": (mm.mlp([2, 16, 16, 1], rng), (2,), 2),
         "MLP 2-64-64-64-1": (mm.mlp([2, 64, 64, 64, 1], rng), (2,), 2),
-        "MLP 2-256-256-1": (mm.mlp([2, 256, 256, 1], rng), (2,), 2),
+        "MLP 2-256-256-1": (mm.mlp([2, 256, 256, 1], rng), (2,), 1),
         "MLP 64-64-64-64-10": (mm.mlp([64, 64, 64, 64, 10], rng), (64,), 4),
         "MLP 784-128-128-128-10": (mm.mlp([784, 128, 128, 128, 10], rng), (784,), 8),
         "hard tanh 2-32-32-2": (nn.Sequential(nn.Linear(2, 32), nn.Hardtanh(), nn.Linear(32, 32), nn.Hardtanh(), nn.Linear(32, 2)), (2,), 3),
         "maxout 2-16x3-16x3-2": (nn.Sequential(nn.Linear(2, 48), nn.MaxPool1d(3), nn.Linear(16, 48), nn.MaxPool1d(3), nn.Linear(16, 2)), (2,), 3),
         "CNN, strides, 3x32x32": (conv(*strided, nn.Linear(64, 64), nn.ReLU(), features=64), (3, 32, 32), 2),
-        "CNN, max-pooling 2, 3x32x32": (conv(*pooled, features=128), (3, 32, 32), 2),
-        "CNN, max-pooling 3 with overlap, 3x32x32": (conv(*overlapping, features=128), (3, 32, 32), 2),
-        "residual CNN with batch norm, 1x8x8": (Residual(), (1, 8, 8), 1),
+        "CNN, max-pooling 2, 3x32x32": (conv(*pooled, features=128), (3, 32, 32), 1.2),
+        "CNN, max-pooling 3 with overlap, 3x32x32": (conv(*overlapping, features=128), (3, 32, 32), 1),
+        "residual CNN with batch norm, 1x8x8": (Residual(), (1, 8, 8), 0.4),
     }
 
 
