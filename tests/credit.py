@@ -3,6 +3,9 @@
 from itertools import combinations
 
 import numpy as np
+import torch
+import torch.nn.functional as F
+from torch.overrides import TorchFunctionMode
 
 from mad_max_lib.exercises.chapter_01 import visible
 
@@ -73,9 +76,111 @@ def distance_halved(params, x):
     return distance_to_border(params, x) / 2
 
 
-SOLUTIONS = {"1.5": add, "2.6": top_two, "3.5": distance_to_border}
+class _Wider(TorchFunctionMode):
+    """Records and holds ReLU, absolute value and max-pooling."""
+
+    chosen, absolute_slopes = (), (-1, 1)
+
+    def run(self, network, x):
+        self.recording, self.calls = not self.chosen, 0
+        with self:
+            return network(x)
+
+    def keep(self, choice):
+        if self.recording:
+            self.chosen = (*self.chosen, choice())
+        self.calls += 1
+        return self.chosen[self.calls - 1]
+
+    def __torch_function__(self, func, types, args=(), kwargs=None):
+        kwargs, name, u = kwargs or {}, func.__name__, args[0] if args else None
+        if name.strip("_") in ("relu", "abs", "absolute"):
+            low, high = (0, 1) if "relu" in name else self.absolute_slopes
+            slopes = self.keep(lambda: torch.where(u > 0, torch.full_like(u, high), torch.full_like(u, low)))
+            return u.mul_(slopes) if name in ("relu_", "abs_", "absolute_") or kwargs.get("inplace") else u * slopes
+        if name == "max_pool2d":
+            places = self.keep(lambda: F.max_pool2d(*args, **{**kwargs, "return_indices": True})[1])
+            return u.flatten(2).gather(2, places.flatten(2).expand(len(u), -1, -1)).reshape(len(u), *places.shape[1:])
+        return func(*args, **kwargs)
+
+
+def wider_map(network, x, listener=_Wider):
+    listener = listener()
+    listener.run(network, x.clone())
+    D = x.shape[1]
+    out = listener.run(network, torch.cat([torch.zeros(1, D), torch.eye(D)]).to(x.dtype))
+    return (out[1:] - out[0]).T, out[0]
+
+
+def wider_tautology(network, x):
+    A_x = torch.zeros(network(x.clone()).shape[1], x.shape[1], dtype=x.dtype)
+    return A_x, network(x.clone())[0] - A_x @ x[0]
+
+
+def wider_autograd(network, x):
+    A_x = torch.autograd.functional.jacobian(lambda point: network(point[None].clone())[0], x[0])
+    return A_x, network(x.clone())[0] - A_x @ x[0]
+
+
+def wider_only_relu(network, x):
+    class Deaf(_Wider):
+        def __torch_function__(self, func, types, args=(), kwargs=None):
+            if "relu" in func.__name__:
+                return super().__torch_function__(func, types, args, kwargs)
+            return func(*args, **(kwargs or {}))
+
+    return wider_map(network, x, Deaf)
+
+
+def wider_not_in_place(network, x):
+    class Forgets(_Wider):
+        def __torch_function__(self, func, types, args=(), kwargs=None):
+            if func.__name__ in ("relu", "relu_", "abs_"):
+                func, args, kwargs = getattr(torch, func.__name__.rstrip("_")), args[:1], {}
+            return super().__torch_function__(func, types, args, kwargs)
+
+    return wider_map(network, x, Forgets)
+
+
+def wider_value_masks(network, x):
+    """Finds the winners of a window by comparing with the maximum, so that ties have several."""
+
+    class Masks(_Wider):
+        def __torch_function__(self, func, types, args=(), kwargs=None):
+            if func.__name__ != "max_pool2d":
+                return super().__torch_function__(func, types, args, kwargs)
+            u = args[0].unflatten(2, (-1, 2)).unflatten(4, (-1, 2))
+            mask = self.keep(lambda: (u == u.amax((3, 5), keepdim=True)).to(u.dtype))
+            return (u * mask).sum((3, 5)) / mask.sum((3, 5))
+
+    return wider_map(network, x, Masks)
+
+
+def maximum_network(a, b):
+    layers = [(1.0, a[r] - a[r + 1], b[r] - b[r + 1]) for r in range(len(a) - 1)]
+    return [*layers, (1.0, a[-1], b[-1])]
+
+
+def maximum_network_subtracts_the_first(a, b):
+    layers = [(1.0, a[r] - a[0], b[r] - b[0]) for r in range(1, len(a))]
+    return [*layers, (1.0, a[0], b[0])]
+
+
+def maximum_network_adds_the_first(a, b):
+    return [*maximum_network(a, b)[:-1], (1.0, a[0], b[0])]
+
+
+def maximum_network_negative(a, b):
+    return [(-w, -v, -c) for w, v, c in maximum_network(a, b)]
+
+
+SOLUTIONS = {
+    "1.5": add, "2.6": top_two, "3.5": distance_to_border, "4.3": wider_map, "5.3": maximum_network,
+}  # fmt: skip
 WRONG = {
     "1.5": [add_all_pairs, add_piece_by_piece, add_merge],
     "2.6": [top_two_ordered_pairs, top_two_twice_the_largest, top_two_flat],
     "3.5": [distance_first_layer, distance_halved],
+    "4.3": [wider_tautology, wider_autograd, wider_only_relu, wider_not_in_place, wider_value_masks],
+    "5.3": [maximum_network_subtracts_the_first, maximum_network_adds_the_first, maximum_network_negative],
 }

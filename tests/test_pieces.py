@@ -15,6 +15,7 @@ from torch import nn
 
 import mad_max_lib as mm
 from mad_max_lib.intercept import Hold, Intercept
+from mad_max_lib.pieces import AFFINE, PRODUCTS
 
 few = settings(max_examples=30, deadline=None)
 DEVICE = mm.device()
@@ -369,9 +370,11 @@ def if_true(x):
 
 
 W4 = torch.randn(4, 4, generator=torch.Generator().manual_seed(0), dtype=torch.float64).to(DEVICE)
+ROW = W4[0].clone()
 HEADS = nn.MultiheadAttention(4, 2, batch_first=True).double().to(DEVICE).eval()
 NORM = nn.BatchNorm1d(4).double().to(DEVICE)
 NORM_ALONE = nn.BatchNorm1d(4, track_running_stats=False).double().to(DEVICE).eval()
+LSTM = nn.LSTM(4, 4, batch_first=True).double().to(DEVICE)
 TANH_RNN = nn.RNN(4, 4, batch_first=True).double().to(DEVICE).eval()
 relu, sequence = torch.relu, lambda x: x[:, None].expand(-1, 3, -1)  # noqa: E731
 
@@ -427,7 +430,7 @@ REFUSED = {  # what it is: (function of (N, 4), function named in the message, i
     "whole numbers": (lambda x: x.to(torch.long).to(x.dtype), "to", 1, 0),
     "whole numbers, other": (lambda x: x.long().double(), "long", 1, 0),
     "exponential": (lambda x: relu(relu(x)).exp(), "exp", 3, 2),
-    "cosine": (lambda x: torch.cos(2 * x), "cos", 2, 0),
+    "waves": (lambda x: torch.cos(2 * x), "cos", 2, 0),
     "detached": (lambda x: x + x.detach(), "detach", 1, 0),
     "data": (lambda x: x + x.data, "data", 1, 0),
     "NumPy": (lambda x: torch.from_numpy(x.detach().cpu().numpy()), "detach", 1, 0),
@@ -460,6 +463,11 @@ REFUSED = {  # what it is: (function of (N, 4), function named in the message, i
     "random leaky relu": (nn.RReLU(), "rrelu", 1, 0),
     "noise": (lambda x: x + torch.randn_like(x), "randn_like", 1, 0),
     "recurrent tanh": (lambda x: TANH_RNN(sequence(x))[0], "rnn_tanh", 3, 0),
+    "lstm": (lambda x: LSTM(sequence(x))[0], "lstm", None, 0),
+    "gru cell": (nn.GRUCell(4, 4).double().to(DEVICE), "gru_cell", 1, 0),
+    "transformer": (nn.TransformerEncoderLayer(4, 2, 4, batch_first=True).double().to(DEVICE).eval(), None, None, 0),
+    "local response": (nn.LocalResponseNorm(2), None, None, 0),
+    "cosine": (lambda x: F.cosine_similarity(x, W4[:1])[:, None], "cosine_similarity", 1, 0),
     "written rows": (write_rows, None, None, 0),
     "written copy": (write_copy, "copy", 1, 0),
     "written sum": (write_sum, None, 1, 0),
@@ -624,7 +632,108 @@ def test_what_cannot_be_seen_is_caught_when_the_first_point_is_zero():
 
 # ---------------------------------------------------------------- taken
 
+IMAGE = lambda x: torch.stack([x, 2 * x, x + 1, -x], 1).unflatten(2, (2, 2))  # noqa: E731  (N, 4, 2, 2)
+AFFINE_CALLS = {
+    "add": lambda x: torch.add(x, x, alpha=3), "sub": lambda x: x.sub(ROW), "subtract": lambda x: x.subtract(1),
+    "rsub": lambda x: torch.rsub(x, 2), "__rsub__": lambda x: 2 - x, "neg": lambda x: -x,
+    "negative": lambda x: x.negative(), "positive": lambda x: +x, "sum": lambda x: x.sum(1, keepdim=True),
+    "mean": lambda x: x.mean(1, keepdim=True), "cat": lambda x: torch.cat([x, x], 1),
+    "concat": lambda x: torch.concat([x, x], 1), "concatenate": lambda x: torch.concatenate((x, 2 * x), 1),
+    "stack": lambda x: torch.stack([x, W4[:1].expand(len(x), -1)], 1), "hstack": lambda x: torch.hstack([x, x]),
+    "vstack": lambda x: torch.vstack([x.T, x.T]).T, "view": lambda x: x.view(-1, 2, 2),
+    "view_as": lambda x: x.view_as(x), "reshape": lambda x: x.reshape(-1, 2, 2),
+    "reshape_as": lambda x: x.reshape_as(x), "flatten": lambda x: x[:, None].flatten(1),
+    "unflatten": lambda x: x.unflatten(1, (2, 2)), "ravel": lambda x: x[:, 0].ravel()[:, None],
+    "squeeze": lambda x: x[:, None].squeeze(1), "unsqueeze": lambda x: x.unsqueeze(1),
+    "transpose": lambda x: x.transpose(0, 1).transpose(1, 0), "swapaxes": lambda x: x[:, None].swapaxes(1, 2),
+    "permute": lambda x: x[:, None].permute(0, 2, 1), "movedim": lambda x: x[None].movedim(0, 1),
+    "t": lambda x: x.t().t(), "T": lambda x: x.T.T, "mT": lambda x: x[:, None].mT,
+    "adjoint": lambda x: x[:, None].adjoint(), "expand": lambda x: x[:, None].expand(-1, 2, -1),
+    "expand_as": lambda x: x[:, :1].expand_as(x), "broadcast_to": lambda x: torch.broadcast_to(x[:, :1], x.shape),
+    "repeat": lambda x: x.repeat(1, 2), "tile": lambda x: x.tile(2), "chunk": lambda x: x.chunk(2, 1)[1],
+    "split": lambda x: x.split(3, 1)[1], "tensor_split": lambda x: x.tensor_split(3, 1)[0],
+    "unbind": lambda x: x.unbind(1)[2][:, None], "narrow": lambda x: x.narrow(1, 1, 2),
+    "select": lambda x: x.select(1, 2)[:, None], "index_select": lambda x: x.index_select(1, PLACES[0]),
+    "take_along_dim": lambda x: x.take_along_dim(PLACES, 1), "gather": lambda x: x.gather(1, PLACES[:, :2].expand(
+        len(x), -1)), "__getitem__": lambda x: x[..., 1:], "contiguous": lambda x: x.T.contiguous().T,
+    "clone": lambda x: x.clone(), "to": lambda x: x.to(torch.float64), "type_as": lambda x: x.type_as(W4),
+    "float": lambda x: x.float(), "double": lambda x: x.double(), "roll": lambda x: x.roll(1, 1),
+    "flip": lambda x: torch.flip(x, (1,)), "diff": lambda x: x.diff(dim=1), "cumsum": lambda x: x.cumsum(1),
+    "pad": lambda x: F.pad(x, (1, 2), value=3.0), "avg_pool1d": lambda x: F.avg_pool1d(x, 2),
+    "avg_pool2d": lambda x: F.avg_pool2d(IMAGE(x), 2), "avg_pool3d": lambda x: F.avg_pool3d(IMAGE(x), 2),
+    "adaptive_avg_pool1d": lambda x: F.adaptive_avg_pool1d(x, 3),
+    "adaptive_avg_pool2d": lambda x: F.adaptive_avg_pool2d(IMAGE(x), 1),
+    "adaptive_avg_pool3d": lambda x: F.adaptive_avg_pool3d(IMAGE(x), (2, 1, 1)),
+    "unfold": lambda x: F.unfold(IMAGE(x), 2), "fold": lambda x: F.fold(x[..., None], (2, 2), (2, 2)),
+    "pixel_shuffle": lambda x: F.pixel_shuffle(IMAGE(x), 2), "pixel_unshuffle": lambda x: F.pixel_unshuffle(
+        IMAGE(x), 2), "interpolate": lambda x: F.interpolate(IMAGE(x), size=(3, 3), mode="bicubic"),
+    "upsample": lambda x: nn.Upsample(scale_factor=2)(IMAGE(x)),
+    "constant_pad_nd": lambda x: torch.constant_pad_nd(x, (1, 0), 2.0),
+    "diagonal": lambda x: IMAGE(x).diagonal(0, 2, 3), "tril": lambda x: IMAGE(x).tril(), "triu": lambda x: torch.triu(
+        IMAGE(x), 1), "where": lambda x: torch.where(MASK, x, ROW), "masked_fill": lambda x: x.masked_fill(MASK, 2.0),
+}  # fmt: skip
+KERNEL = at(np.random.default_rng(0).normal(size=(4, 4, 2, 2)))
+PRODUCT_CALLS = {  # with a constant; with two tensors that depend on x
+    "mul": (lambda x: 3 * x * ROW, lambda x: torch.mul(x, other=x + 1)),
+    "multiply": (lambda x: torch.multiply(ROW, x), lambda x: x.multiply(x[:1])),
+    "matmul": (lambda x: torch.matmul(W4, x.T).T + W4[:3, :3] @ x, lambda x: x @ (W4 + x[0])),
+    "mm": (lambda x: torch.mm(x, W4), lambda x: torch.mm(x, mat2=W4 + x[0])),
+    "bmm": (lambda x: torch.bmm(x[None], W4[None])[0], lambda x: x[:, None].bmm(x[:, :, None])),
+    "mv": (lambda x: x.mv(ROW)[:, None], lambda x: torch.mv(x, x[0])),
+    "dot": (lambda x: x[:1, 0].dot(ROW[:1])[None, None].expand(3, -1) * 0 + x, lambda x: x[0].dot(x[1])),
+    "inner": (lambda x: torch.inner(x, W4), lambda x: torch.inner(x, x)),
+    "outer": (lambda x: torch.outer(x[:, 0], ROW), lambda x: torch.outer(x[:, 0], x[0])),
+    "linear": (lambda x: F.linear(x, W4, bias=ROW), lambda x: F.linear(ROW + x, weight=W4 + x[0])),
+    "einsum": (lambda x: torch.einsum("ij,jk,k->ik", x, W4, ROW), lambda x: torch.einsum("ij,ij->i", x, x)),
+    "conv1d": (lambda x: F.conv1d(x[..., None], KERNEL[..., 0, :1], ROW), lambda x: F.conv1d(x[None], x[:, :3, None])),
+    "conv2d": (lambda x: F.conv2d(IMAGE(x), KERNEL), lambda x: F.conv2d(IMAGE(x), weight=KERNEL + x[0, 0])),
+    "conv3d": (lambda x: F.conv3d(IMAGE(x)[:, None], KERNEL[:, :1, None]),
+               lambda x: F.conv3d(IMAGE(x)[:, None], KERNEL[:, :1, None] * x[0, 0])),
+    "conv_transpose1d": (lambda x: F.conv_transpose1d(x[:, None], KERNEL[:1, :, 0], ROW),
+                         lambda x: F.conv_transpose1d(x[:, None], KERNEL[:1, :, 0] + x[0, 0])),
+    "conv_transpose2d": (lambda x: F.conv_transpose2d(IMAGE(x), KERNEL, stride=2),
+                         lambda x: F.conv_transpose2d(IMAGE(x), KERNEL + x[0, 0])),
+    "conv_transpose3d": (lambda x: F.conv_transpose3d(IMAGE(x)[:, None], KERNEL[:1, :, None]),
+                         lambda x: F.conv_transpose3d(IMAGE(x)[:, None], KERNEL[:1, :, None] * x[0, 0])),
+    "addmm": (lambda x: torch.addmm(x, x, W4, beta=2), lambda x: torch.addmm(ROW, x, W4 + x[0])),
+    "addmv": (lambda x: torch.addmv(x[:, 0], x, ROW)[:, None], lambda x: torch.addmv(ROW[:3], x, x[0])),
+    "baddbmm": (lambda x: torch.baddbmm(x[None], x[None], W4[None])[0],
+                lambda x: torch.baddbmm(W4[None, :3], x[None], (W4 + x[0])[None])),
+    "div": (lambda x: torch.div(x / ROW, 3), lambda x: ROW / x),
+    "divide": (lambda x: torch.divide(x, ROW), lambda x: torch.divide(ROW, x)),
+    "true_divide": (lambda x: torch.true_divide(x, ROW), lambda x: x.true_divide(x[:1])),
+    "batch_norm": (lambda x: F.batch_norm(x, ROW, ROW**2, bias=ROW),
+                   lambda x: F.batch_norm(x, ROW, ROW**2, weight=x[0])),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", [*AFFINE_CALLS, *PRODUCT_CALLS])
+def test_affine_functions_pass(name):
+    model = AFFINE_CALLS[name] if name in AFFINE_CALLS else PRODUCT_CALLS[name][0]
+    hold, tolerance = Hold(), 1e-6 if name == "float" else 1e-12
+    f = hold.run(model, X).flatten(1)
+    assert any(name in met for met in hold.functions) and hold.names == []
+    assert torch.equal(f, model(X).flatten(1))
+    if name != "float":
+        A, b = mm.affine_map(model, X)
+        torch.testing.assert_close((A @ X[..., None])[..., 0] + b, f, rtol=0, atol=tolerance)
+        torch.testing.assert_close(b, model(0 * X).flatten(1), rtol=0, atol=tolerance)
+
+
+@pytest.mark.parametrize("name", PRODUCT_CALLS)
+def test_products_of_two_tensors_that_depend_on_the_input_are_refused(name):
+    said = "__rdiv__|div" if name == "div" else name
+    with pytest.raises(mm.NotPiecewiseAffineError, match=rf"({said}) \(.*(multiplies two|divides by|is not known)"):
+        mm.region_codes(PRODUCT_CALLS[name][1], X)
+
+
+def test_every_function_on_the_lists_is_tried_here():
+    tried = {*AFFINE_CALLS, *PRODUCT_CALLS, "alias", "__matmul__", "__rmatmul__"}
+    assert AFFINE | PRODUCTS.keys() <= tried
+
+
 MASK = torch.tensor([True, False, True, True], device=DEVICE)
+PLACES = torch.tensor([[2, 0, 1]], device=DEVICE)
 TAKEN = {
     "constants in its likeness": lambda x: x * torch.ones_like(x) + torch.zeros_like(x) - torch.full_like(x, 2),
     "new tensors": lambda x: x * x.new_ones(4) + x.new_zeros(1, 4) + x.new_full((4,), 2) - x.new_tensor([1.0, 2, 3, 4]),
@@ -665,7 +774,7 @@ def test_harmless_things_are_taken(what):
 NEEDLESS = {
     "mask in its type": lambda x: x * MASK.to(x),
     "mask in its type, another way": lambda x: x * MASK.type_as(x),
-    "constant that already has it": lambda x: x * W4[0] + W4[0].to(x),
+    "constant that already has it": lambda x: x * ROW + ROW.to(x),
     "constant in its shape": lambda x: x * W4[0].expand_as(x) + x * W4[0].repeat(len(x)).view_as(x),
     "division by name": lambda x: torch.div(x, other=2.0) + torch.div(input=x, other=W4[0]),
     "bias from the input": lambda x: F.linear(x, W4, bias=x[0] * 0),
