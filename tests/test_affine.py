@@ -1,10 +1,10 @@
-"""Affine maps of the whole zoo against the networks themselves, against automatic differentiation, and at ties."""
+"""Affine maps of the whole zoo against the networks themselves and automatic differentiation; ties."""
 
 import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from networks import NO_BIAS, ZOO, Net, build, nonlinear_calls, points
+from networks import NO_BIAS, ZOO, Net, build, points
 from torch import nn
 
 import mad_max_lib as mm
@@ -93,7 +93,8 @@ def test_A_is_the_slope_of_a_small_step(name):
 def test_A_is_what_torch_func_says(name):
     model, shape = build(name)
     x = points(shape)
-    derivative = torch.stack([torch.func.jacrev(lambda one: model(one[None].clone())[0].flatten())(p) for p in x])
+    of_one = torch.func.jacrev(lambda point: model(point[None].clone())[0].flatten())
+    derivative = torch.stack([of_one(point) for point in x])
     torch.testing.assert_close(mm.affine_map(model, x).A, derivative, rtol=0, atol=1e-12)
 
 
@@ -146,7 +147,7 @@ TIES = [
     (torch.relu, 0, 0, 0),
     (lambda x: F.leaky_relu(x, 0.1), 0, 0.1, 0),
     (lambda x: F.leaky_relu(x, 3.0), 0, 3, 0),
-    (lambda x: F.prelu(x, torch.tensor([-0.5], **F64).to(x.device)), 0, -0.5, 0),
+    (lambda x: F.prelu(x, torch.tensor([-0.5]).to(x.device, x.dtype)), 0, -0.5, 0),
     (torch.abs, 0, -1, 0),
     (F.hardtanh, -1, 0, -1),
     (F.hardtanh, 1, 1, 0),
@@ -180,9 +181,7 @@ TIES = [
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_at_a_tie_the_lowest_piece_gives_the_map(index, dtype):
     function, tie, slope, offset = TIES[index]
-    x = torch.full((2, 3), float(tie), dtype=torch.float64, device=mm.device())
-    if index != 3:
-        x = x.to(dtype)
+    x = torch.full((2, 3), float(tie), dtype=dtype, device=mm.device())
     A, b = mm.affine_map(function, x)
     torch.testing.assert_close(A, slope * torch.eye(3).to(A).expand(2, 3, 3), rtol=0, atol=1e-7)
     torch.testing.assert_close(b, torch.full_like(b, offset), rtol=0, atol=0)
@@ -200,13 +199,13 @@ def test_pools_of_zeros_take_the_first_place_of_each_window():
 
 
 @pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
-def test_ties_between_channels_last_windows(layout):
-    x = torch.randint(-1, 2, (4, 5, 6, 6), generator=torch.Generator().manual_seed(0)).double().to(mm.device())
-    pool = nn.MaxPool2d(3, 2, 1)
+def test_codes_and_maps_name_the_same_places_whatever_the_layout(layout):
+    x, pool = points((5, 6, 6), N=4).round(), nn.MaxPool2d(3, 2, 1)
     A, _ = mm.affine_map(pool, x.contiguous(memory_format=layout))
-    codes = mm.region_codes(pool, x)[0].reshape(4, 5, 3, 3)
+    codes = mm.region_codes(pool, x.contiguous(memory_format=layout))[0].reshape(4, 5, 3, 3)
     place = A.reshape(4, 5, 9, -1).argmax(-1).reshape(4, 5, 3, 3) % 36
-    row, column = place // 6 - 2 * torch.arange(3).to(place)[:, None] + 1, place % 6 - 2 * torch.arange(3).to(place) + 1
+    first = torch.tensor([-1, 1, 3]).to(place)
+    row, column = place // 6 - first[:, None], place % 6 - first
     assert (3 * row + column == codes).all()
 
 
@@ -267,7 +266,8 @@ def test_inputs_that_lie_otherwise_in_memory():
     model, shape = build("residual conv net")
     x = points(shape)
     A, b = mm.affine_map(model, x)
-    for other in [x.to(memory_format=torch.channels_last), x.mT.contiguous().mT, torch.stack([x, x], -1)[..., 0]]:
+    last = x.to(memory_format=torch.channels_last)
+    for other in [last, x.mT.contiguous().mT, torch.stack([x, x], -1)[..., 0]]:
         again = mm.affine_map(model, other)
         torch.testing.assert_close(again.A, A, rtol=1e-12, atol=1e-12)
         torch.testing.assert_close(again.b, b, rtol=1e-12, atol=1e-12)
@@ -350,11 +350,12 @@ def scaled(module, factor):
      "transposed conv2d", "max pool 1d", "max pool 3d", "image to image", "prelu by channel"],
 )  # fmt: skip
 def test_a_term_is_what_its_layer_adds(name):
-    """While no unit changes its piece, a little more of one layer's constant moves the output by that much."""
+    """While no unit changes its piece, a bit more of one layer's constant moves the output by its term."""
     model, shape = build(name)
     x = points(shape)
     terms, f, eps = mm.bias_terms(model, x), model(x.clone()).flatten(1), 1e-7
-    layers = [m for m in model.modules() if getattr(m, "bias", None) is not None or isinstance(m, nn.BatchNorm1d)]
+    layers = [m for m in model.modules() if type(m) in FUNCTION]
+    layers = [layer for layer in layers if layer.bias is not None or hasattr(layer, "running_mean")]
     assert [key.split(":")[1] for key in terms] == [FUNCTION[type(m)] for m in layers]
     for layer, term in zip(layers, terms.values(), strict=True):
         scaled(layer, 1 + eps)
@@ -382,7 +383,8 @@ def test_a_recurrent_bias_enters_at_each_step(key):
 
 
 def test_terms_worked_by_hand():
-    net = Net(lambda n, x: F.hardtanh(3 - torch.maximum(2 * x + 1, n.low), -5, 7) + 1, low=torch.tensor([4.0]))
+    low = torch.tensor([4.0])
+    net = Net(lambda n, x: F.hardtanh(3 - torch.maximum(2 * x + 1, n.low), -5, 7) + 1, low=low)
     x = torch.tensor([[-1.0], [2.0], [50.0]], device=mm.device())
     terms = mm.bias_terms(net.to(mm.device()), x)
     assert [key.split(":")[1].strip("_") for key in terms] == ["add", "maximum", "rsub", "hardtanh", "add"]
@@ -425,7 +427,8 @@ def test_the_bound_of_a_chain_is_the_product_of_spectral_norms():
     bound = mm.lipschitz_bound(model, points(shape))
     assert isinstance(bound, float) and bound == pytest.approx(product, rel=1e-12)
     model, shape = build("nested")
-    assert mm.lipschitz_bound(model, points(shape)) == pytest.approx(norm(model[0][0].weight) * norm(model[1][0].weight))
+    product = norm(model[0][0].weight) * norm(model[1][0].weight)
+    assert mm.lipschitz_bound(model, points(shape)) == pytest.approx(product, rel=1e-12)
     model, shape = build("batch norm 1d")
     factors = [norm(model[1].weight), norm(model[4].weight)]
     for layer in (model[0], model[2], model[5]):
@@ -448,8 +451,9 @@ STEEPEST = [
     (nn.Flatten(), (5, 2), 1), (nn.Dropout(), (5,), 1), (nn.Identity(), (5,), 1),
     (nn.MaxPool1d(2), (1, 6), 1), (nn.MaxPool1d(3, 1), (1, 6), 3**0.5), (nn.MaxPool1d(3, 2), (2, 7), 2**0.5),
     (nn.MaxPool1d(2, 1, dilation=2), (1, 6), 2**0.5), (nn.MaxPool1d(3, 1), (1, 4), 2**0.5),
-    (nn.MaxPool2d(2), (1, 4, 4), 1), (nn.MaxPool2d(3, 1, 1), (1, 4, 4), 3), (nn.MaxPool2d(3, 2, 1), (2, 6, 6), 2),
-    (nn.MaxPool2d((3, 1), 1), (1, 6, 2), 3**0.5), (nn.MaxPool3d(2, 1), (1, 3, 3, 3), 8**0.5),
+    (nn.MaxPool2d(2), (1, 4, 4), 1), (nn.MaxPool2d(3, 1, 1), (1, 4, 4), 3),
+    (nn.MaxPool2d(3, 2, 1), (2, 6, 6), 2), (nn.MaxPool2d((3, 1), 1), (1, 6, 2), 3**0.5),
+    (nn.MaxPool3d(2, 1), (1, 3, 3, 3), 8**0.5),
     (nn.AdaptiveMaxPool1d(3), (1, 6), 1), (nn.AdaptiveMaxPool1d(3), (1, 4), 2**0.5),
     (nn.AdaptiveMaxPool2d(2), (1, 3, 3), 2), (nn.AvgPool1d(2), (1, 6), 0.5**0.5),
 ]  # fmt: skip
@@ -474,8 +478,8 @@ def test_no_slope_exceeds_the_bound(name):
     x, y = points(shape, N=200), points(shape, N=200, seed=1)
     bound = mm.lipschitz_bound(model, x)
     for other in [y, x + 1e-3 * y, 2 * x, torch.zeros_like(x)]:
-        slopes = (model(x.clone()) - model(other.clone())).flatten(1).norm(dim=1) / (x - other).flatten(1).norm(dim=1)
-        assert slopes.max() <= bound * (1 + 1e-9)
+        rise, run = (model(x.clone()) - model(other.clone())).flatten(1), (x - other).flatten(1)
+        assert (rise.norm(dim=1) <= bound * (1 + 1e-9) * run.norm(dim=1)).all()
     assert mm.local_lipschitz(model, x[:20]).max() <= bound * (1 + 1e-12)
 
 
@@ -500,12 +504,8 @@ def test_layers_that_are_not_of_one_kind_are_not_counted_too_low():
 
 def test_the_bound_is_for_chains():
     for model in [Twice(), torch.relu, nn.ModuleList([nn.ReLU()]), None]:
-        with pytest.raises(TypeError, match="model must be an nn.Sequential, whose layers form a chain, got "):
+        with pytest.raises(TypeError, match="model must be an nn.Sequential, .* chain, got "):
             mm.lipschitz_bound(model, X)
     assert mm.lipschitz_bound(nn.Sequential(), X) == 1
     with pytest.raises(mm.NotPiecewiseAffineError):
         mm.lipschitz_bound(nn.Sequential(nn.ReLU(), nn.Tanh()), X)
-
-
-def test_calls_are_met_in_the_order_that_the_zoo_says():
-    assert nonlinear_calls("max pool 2d") == ["1:relu", "2:max_pool2d", "3:max_pool2d"]

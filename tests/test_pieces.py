@@ -2,6 +2,7 @@
 
 import re
 import warnings
+from functools import partial
 
 import numpy as np
 import pytest
@@ -17,6 +18,7 @@ import mad_max_lib as mm
 from mad_max_lib.intercept import Hold, Intercept
 from mad_max_lib.pieces import AFFINE, PRODUCTS
 
+refuses = partial(pytest.raises, mm.NotPiecewiseAffineError)
 few = settings(max_examples=30, deadline=None)
 DEVICE = mm.device()
 WHOLE = st.integers(-2, 2).map(float)  # ties are common
@@ -31,7 +33,7 @@ def at(x):
 
 
 def record(function, x):
-    """Codes of the only nonlinear call, the output of the run that recorded them, and of one that was held."""
+    """Codes of the only nonlinear call, the recording run's output, that of a held run, the mode."""
     hold = Hold()
     output = hold.run(function, x)
     again = hold.run(function, x)
@@ -79,7 +81,8 @@ def test_a_kinked_unit_records_the_lowest_of_the_pieces_that_tie(name, x):
 
 @few
 @given(
-    x=arrays(np.float64, (2, 3, 4), elements=WHOLE), weight=arrays(np.float64, 3, elements=st.sampled_from([-1, 0, 3]))
+    x=arrays(np.float64, (2, 3, 4), elements=WHOLE),
+    weight=arrays(np.float64, 3, elements=st.sampled_from([-1.0, 0.0, 3.0])),
 )
 def test_prelu_has_one_slope_for_each_channel(x, weight):
     function = lambda x: F.prelu(x, at(weight))  # noqa: E731
@@ -105,7 +108,8 @@ def test_bounds_may_be_tensors(x, low):
 @pytest.mark.parametrize("name", KINKED)
 @few
 @given(
-    x=arrays(np.float64, (2, 3), elements=WHOLE), y=arrays(np.float64, (2, 3), elements=st.floats(-9, 9, width=16))
+    x=arrays(np.float64, (2, 3), elements=WHOLE),
+    y=arrays(np.float64, (2, 3), elements=st.floats(-9, 9, width=16)),
 )
 def test_a_held_unit_follows_the_line_of_its_piece(name, x, y):
     function, pieces = KINKED[name]
@@ -141,16 +145,13 @@ def test_the_first_of_the_largest_is_recorded(name, x):
     assert output.shape == expected.shape
     np.testing.assert_array_equal(output, expected)
     np.testing.assert_array_equal(again, expected)
-    if "of two" in name and "amax" in name or name == "amax of two kept":
-        candidates_now = candidates(x).reshape(2, codes.shape[1], -1)
-    else:
-        candidates_now = candidates(x).reshape(2, codes.shape[1], -1)
-    np.testing.assert_array_equal(codes, candidates_now.argmax(-1))
-    np.testing.assert_array_equal(candidates_now.max(-1), expected.reshape(2, -1))
+    scores = candidates(x).reshape(2, codes.shape[1], -1)
+    np.testing.assert_array_equal(codes, scores.argmax(-1))
+    np.testing.assert_array_equal(scores.max(-1), expected.reshape(2, -1))
     other = np.random.default_rng(0).normal(size=x.shape)  # held elsewhere: the same candidates
     held = hold.run(function, at(other)).cpu().numpy().reshape(2, -1)
-    chosen = candidates(other).reshape(2, codes.shape[1], -1)
-    np.testing.assert_array_equal(held, np.take_along_axis(chosen, codes[..., None].astype(int), -1)[..., 0])
+    scores = candidates(other).reshape(2, codes.shape[1], -1)
+    np.testing.assert_array_equal(held, np.take_along_axis(scores, codes[..., None].astype(int), -1)[..., 0])
 
 
 # ---------------------------------------------------------------- pools
@@ -169,7 +170,7 @@ def adaptive_windows_of(size, count):
 
 
 def pooled(x, axes):
-    """Largest entry and its lowest number in each window, by a loop; ``axes`` holds the windows along each axis."""
+    """Largest entry and its lowest number in each window, by a loop; ``axes``: windows along each axis."""
     counts, kernels = [len(axis) for axis in axes], [len(axis[0]) for axis in axes]
     values, codes = np.full((*x.shape[:2], *counts), -np.inf), np.full((*x.shape[:2], *counts), -1)
     for n, c in np.ndindex(*x.shape[:2]):
@@ -193,7 +194,8 @@ def poolings(draw):
         dilation=dilation,
         ceil_mode=draw(st.booleans()),
     )
-    least = [max(s, s * (k - 1) + 1 - 2 * p) for k, p, s in zip(kernel, how["padding"], dilation, strict=True)]
+    sides = zip(kernel, how["padding"], dilation, strict=True)
+    least = [max(s, s * (k - 1) + 1 - 2 * p) for k, p, s in sides]
     size = [n + draw(st.integers(0, 3)) for n in least]
     if draw(st.booleans()) and d > 1:  # one number for all axes
         size = [max(size) + 2 * 3] * d
@@ -229,8 +231,8 @@ def test_pools_record_the_first_largest_entry_of_each_window(case):
     strides = full["kernel_size"] if how["stride"] is None else full["stride"]
 
     def windows(counts):
-        axes = zip(x.shape[2:], full["kernel_size"], strides, full["padding"], full["dilation"], counts, strict=True)
-        return [windows_of(*axis) for axis in axes]
+        steps = full["kernel_size"], strides, full["padding"], full["dilation"]
+        return [windows_of(*axis) for axis in zip(x.shape[2:], *steps, counts, strict=True)]
 
     check_pool(lambda x: pool(x, **how), x, windows)
 
@@ -246,9 +248,11 @@ def test_adaptive_pools_record_the_first_largest_entry_of_each_window(data, d):
         wanted = counts if d > 1 else counts[0] or size[0]
     x = data.draw(arrays(np.float64, (2, 1, *size), elements=WHOLE))
     pool = getattr(F, f"adaptive_max_pool{d}d")
-    check_pool(
-        lambda x: pool(x, wanted), x, lambda found: [adaptive_windows_of(*axis) for axis in zip(size, found, strict=True)]
-    )
+
+    def windows(counts):
+        return [adaptive_windows_of(*axis) for axis in zip(size, counts, strict=True)]
+
+    check_pool(lambda x: pool(x, wanted), x, windows)
 
 
 def test_pool_codes_worked_by_hand():
@@ -291,7 +295,8 @@ def test_the_held_network_is_affine(name):
     hold = Hold()
     hold.run(model, x)
     both = hold.run(model, 0.25 * y + 0.75 * z)
-    torch.testing.assert_close(both, 0.25 * hold.run(model, y) + 0.75 * hold.run(model, z), rtol=1e-11, atol=1e-11)
+    parts = 0.25 * hold.run(model, y) + 0.75 * hold.run(model, z)
+    torch.testing.assert_close(both, parts, rtol=1e-11, atol=1e-11)
 
 
 def test_a_mode_of_ones_own_decides_what_a_call_returns():
@@ -312,7 +317,7 @@ def test_what_one_run_has_marked_is_a_constant_for_another():
 
 def test_a_mode_serves_again_after_a_refusal():
     hold = Hold()
-    with pytest.raises(mm.NotPiecewiseAffineError):
+    with refuses():
         hold.run(torch.sin, at([[1.0]]))
     assert hold.run(torch.relu, at([[1.0]])).item() == 1 and hold.names == ["1:relu"]
     assert torch.sin(at([0.0])).item() == 0
@@ -378,7 +383,7 @@ LSTM = nn.LSTM(4, 4, batch_first=True).double().to(DEVICE)
 TANH_RNN = nn.RNN(4, 4, batch_first=True).double().to(DEVICE).eval()
 relu, sequence = torch.relu, lambda x: x[:, None].expand(-1, 3, -1)  # noqa: E731
 
-REFUSED = {  # what it is: (function of (N, 4), function named in the message, its number, nonlinear calls before)
+REFUSED = {  # what it is: (model, function named in the message, its number, nonlinear calls before it)
     "square": (lambda x: x * x, "mul", 1, 0),
     "square of a layer": (lambda x: relu(x @ W4) * (x + 1), "mul", 4, 1),
     "power": (lambda x: relu(x) ** 2, "pow", 2, 1),
@@ -465,7 +470,7 @@ REFUSED = {  # what it is: (function of (N, 4), function named in the message, i
     "recurrent tanh": (lambda x: TANH_RNN(sequence(x))[0], "rnn_tanh", 3, 0),
     "lstm": (lambda x: LSTM(sequence(x))[0], "lstm", None, 0),
     "gru cell": (nn.GRUCell(4, 4).double().to(DEVICE), "gru_cell", 1, 0),
-    "transformer": (nn.TransformerEncoderLayer(4, 2, 4, batch_first=True).double().to(DEVICE).eval(), None, None, 0),
+    "transformer": (nn.TransformerEncoderLayer(4, 2, 4).double().to(DEVICE).eval(), None, None, 0),
     "local response": (nn.LocalResponseNorm(2), None, None, 0),
     "cosine": (lambda x: F.cosine_similarity(x, W4[:1])[:, None], "cosine_similarity", 1, 0),
     "written rows": (write_rows, None, None, 0),
@@ -487,9 +492,10 @@ def test_refused_with_the_function_and_its_number(what, use):
     model, name, number, before = REFUSED[what]
     if isinstance(model, nn.Module):
         state = {key: value.clone() for key, value in model.state_dict().items()}
-    with pytest.raises(mm.NotPiecewiseAffineError) as error:
+    with refuses() as error:
         use(model, X)
-    said = re.match(r"(\w+) \(function number (\d+) after the input, nonlinear calls before it: (\d+)\) \w", str(error.value))
+    start = r"(\w+) \(function number (\d+) after the input, nonlinear calls before it: (\d+)\) \w"
+    said = re.match(start, str(error.value))
     assert said, error.value
     assert name in (said[1], None) and number in (int(said[2]), None) and before == int(said[3]), error.value
     if isinstance(model, nn.Module):
@@ -500,7 +506,7 @@ def test_refused_with_the_function_and_its_number(what, use):
 @pytest.mark.parametrize("use", USES)
 def test_dropout_between_recurrent_layers_is_refused(use):
     model = nn.RNN(4, 4, 2, "relu", batch_first=True, dropout=0.5).double().to(DEVICE)
-    with pytest.raises(mm.NotPiecewiseAffineError, match=r"rnn_relu .* dropout .*; call model.eval\(\)"):
+    with refuses(match=r"rnn_relu .* dropout .*; call model.eval\(\)"):
         use(lambda x: model(sequence(x))[0], X)
 
 
@@ -520,7 +526,7 @@ def test_dropout_between_recurrent_layers_is_refused(use):
     ],
 )
 def test_the_reason_for_a_refusal(what, reason):
-    with pytest.raises(mm.NotPiecewiseAffineError, match=reason):
+    with refuses(match=reason):
         mm.region_codes(REFUSED[what][0], X)
 
 
@@ -555,13 +561,13 @@ def test_compiled_modules_are_refused_wherever_they_are(use, nested, kind):
     make = {"scripted": torch.jit.script, "traced": lambda m: torch.jit.trace(m, torch.ones(1, 4)),
             "compiled": torch.compile}[kind]  # fmt: skip
     model = Holder(make(plain)) if nested else make(plain)
-    with pytest.raises(mm.NotPiecewiseAffineError, match=r"model is or holds a compiled \w+, .* pass the original"):
+    with refuses(match=r"model is or holds a compiled \w+, .* the original"):
         use(model.to(DEVICE), X.float())
 
 
 @pytest.mark.parametrize("use", USES)
 def test_a_scripted_function_is_refused(use):
-    with pytest.raises(mm.NotPiecewiseAffineError, match="model is or holds a compiled ScriptFunction"):
+    with refuses(match="model is or holds a compiled ScriptFunction"):
         use(scripted, X)
 
 
@@ -580,7 +586,7 @@ def test_a_scripted_function_is_refused(use):
     ],
 )
 def test_the_output_must_be_one_tensor_that_is_seen_to_come_from_x(use, model):
-    with pytest.raises(mm.NotPiecewiseAffineError, match="model must return one tensor that is seen to come from x"):
+    with refuses(match="model must return one tensor .* come from x, got a"):
         use(model, X)
 
 
@@ -595,9 +601,9 @@ UNSEEN = {
 @pytest.mark.parametrize("what", UNSEEN)
 def test_what_cannot_be_seen_is_caught_by_the_comparison(what):
     x = at([[-3.0, 2, 0.5, -2], [-2, -3, 1, 1]])
-    with pytest.raises(mm.NotPiecewiseAffineError, match="A x . b differs from the model's own output by .*could not be seen"):
+    with refuses(match="A x . b differs from .* own output .*could not be"):
         mm.affine_map(UNSEEN[what], x)
-    with pytest.raises(mm.NotPiecewiseAffineError, match="not affine, by .*could not be seen"):
+    with refuses(match="not affine, by .*could not be seen"):
         mm.region_codes(UNSEEN[what], x)
 
 
@@ -605,64 +611,75 @@ def test_what_cannot_be_seen_is_caught_by_the_comparison(what):
 def test_the_comparison_catches_small_differences(dtype, slip):
     """A detour that autograd sees, and whose value at zero is right, but not its value elsewhere."""
     x = torch.tensor([[1.0, -2.0], [3.0, 4.0]], dtype=dtype, device=DEVICE)
-    with pytest.raises(mm.NotPiecewiseAffineError, match="differs from the model's own output"):
+    with refuses(match="differs from the model's own output"):
         mm.affine_map(lambda x: x + slip * scripted(x - 2.5), x)
-    with pytest.raises(mm.NotPiecewiseAffineError, match="not affine"):
+    with refuses(match="not affine"):
         mm.region_codes(lambda x: x + slip * scripted(x), x)
 
 
 def test_points_that_depend_on_each_other():
-    for model in [lambda x: x - x.mean(0), lambda x: x.cumsum(0), lambda x: torch.relu(x.flip(0)), lambda x: x + x[:1]]:
-        with pytest.raises(mm.NotPiecewiseAffineError, match="one point's output depends on another point"):
+    mean, flip = lambda x: x - x.mean(0), lambda x: torch.relu(x.flip(0))  # noqa: E731
+    for model in [mean, flip, lambda x: x.cumsum(0), lambda x: x + x[:1]]:
+        with refuses(match="one point's output depends on another point"):
             mm.affine_map(model, X)
 
 
 @known("only the first point is looked at, and there are no two sides to zero")
 def test_what_cannot_be_seen_is_caught_when_the_first_point_is_zero():
-    with pytest.raises(mm.NotPiecewiseAffineError):
+    with refuses():
         mm.region_codes(lambda x: x + scripted(x), at([[0, 0], [1, -1], [-2, 1]]))
 
 
 # ---------------------------------------------------------------- taken
 
-IMAGE = lambda x: torch.stack([x, 2 * x, x + 1, -x], 1).unflatten(2, (2, 2))  # noqa: E731  (N, 4, 2, 2)
+
+def image(x):
+    """Four channels of two by two pixels."""
+    return torch.stack([x, 2 * x, x + 1, -x], 1).unflatten(2, (2, 2))
+
+
 AFFINE_CALLS = {
-    "add": lambda x: torch.add(x, x, alpha=3), "sub": lambda x: x.sub(ROW), "subtract": lambda x: x.subtract(1),
-    "rsub": lambda x: torch.rsub(x, 2), "__rsub__": lambda x: 2 - x, "neg": lambda x: -x,
-    "negative": lambda x: x.negative(), "positive": lambda x: +x, "sum": lambda x: x.sum(1, keepdim=True),
-    "mean": lambda x: x.mean(1, keepdim=True), "cat": lambda x: torch.cat([x, x], 1),
-    "concat": lambda x: torch.concat([x, x], 1), "concatenate": lambda x: torch.concatenate((x, 2 * x), 1),
-    "stack": lambda x: torch.stack([x, W4[:1].expand(len(x), -1)], 1), "hstack": lambda x: torch.hstack([x, x]),
-    "vstack": lambda x: torch.vstack([x.T, x.T]).T, "view": lambda x: x.view(-1, 2, 2),
-    "view_as": lambda x: x.view_as(x), "reshape": lambda x: x.reshape(-1, 2, 2),
-    "reshape_as": lambda x: x.reshape_as(x), "flatten": lambda x: x[:, None].flatten(1),
-    "unflatten": lambda x: x.unflatten(1, (2, 2)), "ravel": lambda x: x[:, 0].ravel()[:, None],
-    "squeeze": lambda x: x[:, None].squeeze(1), "unsqueeze": lambda x: x.unsqueeze(1),
-    "transpose": lambda x: x.transpose(0, 1).transpose(1, 0), "swapaxes": lambda x: x[:, None].swapaxes(1, 2),
-    "permute": lambda x: x[:, None].permute(0, 2, 1), "movedim": lambda x: x[None].movedim(0, 1),
-    "t": lambda x: x.t().t(), "T": lambda x: x.T.T, "mT": lambda x: x[:, None].mT,
-    "adjoint": lambda x: x[:, None].adjoint(), "expand": lambda x: x[:, None].expand(-1, 2, -1),
-    "expand_as": lambda x: x[:, :1].expand_as(x), "broadcast_to": lambda x: torch.broadcast_to(x[:, :1], x.shape),
-    "repeat": lambda x: x.repeat(1, 2), "tile": lambda x: x.tile(2), "chunk": lambda x: x.chunk(2, 1)[1],
-    "split": lambda x: x.split(3, 1)[1], "tensor_split": lambda x: x.tensor_split(3, 1)[0],
-    "unbind": lambda x: x.unbind(1)[2][:, None], "narrow": lambda x: x.narrow(1, 1, 2),
-    "select": lambda x: x.select(1, 2)[:, None], "index_select": lambda x: x.index_select(1, PLACES[0]),
-    "take_along_dim": lambda x: x.take_along_dim(PLACES, 1), "gather": lambda x: x.gather(1, PLACES[:, :2].expand(
-        len(x), -1)), "__getitem__": lambda x: x[..., 1:], "contiguous": lambda x: x.T.contiguous().T,
-    "clone": lambda x: x.clone(), "to": lambda x: x.to(torch.float64), "type_as": lambda x: x.type_as(W4),
-    "float": lambda x: x.float(), "double": lambda x: x.double(), "roll": lambda x: x.roll(1, 1),
-    "flip": lambda x: torch.flip(x, (1,)), "diff": lambda x: x.diff(dim=1), "cumsum": lambda x: x.cumsum(1),
+    "add": lambda x: torch.add(x, x, alpha=3), "sub": lambda x: x.sub(ROW),
+    "subtract": lambda x: x.subtract(1), "rsub": lambda x: torch.rsub(x, 2), "__rsub__": lambda x: 2 - x,
+    "neg": lambda x: -x, "negative": lambda x: x.negative(), "positive": lambda x: +x,
+    "sum": lambda x: x.sum(1, keepdim=True), "mean": lambda x: x.mean(1, keepdim=True),
+    "cat": lambda x: torch.cat([x, x], 1), "concat": lambda x: torch.concat([x, x], 1),
+    "concatenate": lambda x: torch.concatenate((x, 2 * x), 1),
+    "stack": lambda x: torch.stack([x, W4[:1].expand(len(x), -1)], 1),
+    "hstack": lambda x: torch.hstack([x, x]), "vstack": lambda x: torch.vstack([x.T, x.T]).T,
+    "view": lambda x: x.view(-1, 2, 2), "view_as": lambda x: x.view_as(x),
+    "reshape": lambda x: x.reshape(-1, 2, 2), "reshape_as": lambda x: x.reshape_as(x),
+    "flatten": lambda x: x[:, None].flatten(1), "unflatten": lambda x: x.unflatten(1, (2, 2)),
+    "ravel": lambda x: x[:, 0].ravel()[:, None], "squeeze": lambda x: x[:, None].squeeze(1),
+    "unsqueeze": lambda x: x.unsqueeze(1), "transpose": lambda x: x.transpose(0, 1).transpose(1, 0),
+    "swapaxes": lambda x: x[:, None].swapaxes(1, 2), "permute": lambda x: x[:, None].permute(0, 2, 1),
+    "movedim": lambda x: x[None].movedim(0, 1), "t": lambda x: x.t().t(), "T": lambda x: x.T.T,
+    "mT": lambda x: x[:, None].mT, "adjoint": lambda x: x[:, None].adjoint(),
+    "expand": lambda x: x[:, None].expand(-1, 2, -1), "expand_as": lambda x: x[:, :1].expand_as(x),
+    "broadcast_to": lambda x: torch.broadcast_to(x[:, :1], x.shape), "repeat": lambda x: x.repeat(1, 2),
+    "tile": lambda x: x.tile(2), "chunk": lambda x: x.chunk(2, 1)[1], "split": lambda x: x.split(3, 1)[1],
+    "tensor_split": lambda x: x.tensor_split(3, 1)[0], "unbind": lambda x: x.unbind(1)[2][:, None],
+    "narrow": lambda x: x.narrow(1, 1, 2), "select": lambda x: x.select(1, 2)[:, None],
+    "index_select": lambda x: x.index_select(1, PLACES[0]),
+    "take_along_dim": lambda x: x.take_along_dim(PLACES, 1),
+    "gather": lambda x: x.gather(1, PLACES[:, :2].expand( len(x), -1)), "__getitem__": lambda x: x[..., 1:],
+    "contiguous": lambda x: x.T.contiguous().T, "clone": lambda x: x.clone(),
+    "to": lambda x: x.to(torch.float64), "type_as": lambda x: x.type_as(W4), "float": lambda x: x.float(),
+    "double": lambda x: x.double(), "roll": lambda x: x.roll(1, 1), "flip": lambda x: torch.flip(x, (1,)),
+    "diff": lambda x: x.diff(dim=1), "cumsum": lambda x: x.cumsum(1),
     "pad": lambda x: F.pad(x, (1, 2), value=3.0), "avg_pool1d": lambda x: F.avg_pool1d(x, 2),
-    "avg_pool2d": lambda x: F.avg_pool2d(IMAGE(x), 2), "avg_pool3d": lambda x: F.avg_pool3d(IMAGE(x), 2),
+    "avg_pool2d": lambda x: F.avg_pool2d(image(x), 2), "avg_pool3d": lambda x: F.avg_pool3d(image(x), 2),
     "adaptive_avg_pool1d": lambda x: F.adaptive_avg_pool1d(x, 3),
-    "adaptive_avg_pool2d": lambda x: F.adaptive_avg_pool2d(IMAGE(x), 1),
-    "adaptive_avg_pool3d": lambda x: F.adaptive_avg_pool3d(IMAGE(x), (2, 1, 1)),
-    "unfold": lambda x: F.unfold(IMAGE(x), 2), "fold": lambda x: F.fold(x[..., None], (2, 2), (2, 2)),
-    "pixel_shuffle": lambda x: F.pixel_shuffle(IMAGE(x), 2), "pixel_unshuffle": lambda x: F.pixel_unshuffle(
-        IMAGE(x), 2), "interpolate": lambda x: F.interpolate(IMAGE(x), size=(3, 3), mode="bicubic"),
+    "adaptive_avg_pool2d": lambda x: F.adaptive_avg_pool2d(image(x), 1),
+    "adaptive_avg_pool3d": lambda x: F.adaptive_avg_pool3d(image(x), (2, 1, 1)),
+    "unfold": lambda x: F.unfold(image(x), 2), "fold": lambda x: F.fold(x[..., None], (2, 2), (2, 2)),
+    "pixel_shuffle": lambda x: F.pixel_shuffle(image(x), 2),
+    "pixel_unshuffle": lambda x: F.pixel_unshuffle( image(x), 2),
+    "interpolate": lambda x: F.interpolate(image(x), size=(3, 3), mode="bicubic"),
     "constant_pad_nd": lambda x: torch.constant_pad_nd(x, (1, 0), 2.0),
-    "diagonal": lambda x: IMAGE(x).diagonal(0, 2, 3), "tril": lambda x: IMAGE(x).tril(), "triu": lambda x: torch.triu(
-        IMAGE(x), 1), "where": lambda x: torch.where(MASK, x, ROW), "masked_fill": lambda x: x.masked_fill(MASK, 2.0),
+    "diagonal": lambda x: image(x).diagonal(0, 2, 3), "tril": lambda x: image(x).tril(),
+    "triu": lambda x: torch.triu( image(x), 1), "where": lambda x: torch.where(MASK, x, ROW),
+    "masked_fill": lambda x: x.masked_fill(MASK, 2.0),
 }  # fmt: skip
 KERNEL = at(np.random.default_rng(0).normal(size=(4, 4, 2, 2)))
 PRODUCT_CALLS = {  # with a constant; with two tensors that depend on x
@@ -677,16 +694,17 @@ PRODUCT_CALLS = {  # with a constant; with two tensors that depend on x
     "outer": (lambda x: torch.outer(x[:, 0], ROW), lambda x: torch.outer(x[:, 0], x[0])),
     "linear": (lambda x: F.linear(x, W4, bias=ROW), lambda x: F.linear(ROW + x, weight=W4 + x[0])),
     "einsum": (lambda x: torch.einsum("ij,jk,k->ik", x, W4, ROW), lambda x: torch.einsum("ij,ij->i", x, x)),
-    "conv1d": (lambda x: F.conv1d(x[..., None], KERNEL[..., 0, :1], ROW), lambda x: F.conv1d(x[None], x[:, :3, None])),
-    "conv2d": (lambda x: F.conv2d(IMAGE(x), KERNEL), lambda x: F.conv2d(IMAGE(x), weight=KERNEL + x[0, 0])),
-    "conv3d": (lambda x: F.conv3d(IMAGE(x)[:, None], KERNEL[:, :1, None]),
-               lambda x: F.conv3d(IMAGE(x)[:, None], KERNEL[:, :1, None] * x[0, 0])),
+    "conv1d": (lambda x: F.conv1d(x[..., None], KERNEL[..., 0, :1], ROW),
+               lambda x: F.conv1d(x[None], x[:, :3, None])),
+    "conv2d": (lambda x: F.conv2d(image(x), KERNEL), lambda x: F.conv2d(image(x), weight=KERNEL + x[0, 0])),
+    "conv3d": (lambda x: F.conv3d(image(x)[:, None], KERNEL[:, :1, None]),
+               lambda x: F.conv3d(image(x)[:, None], KERNEL[:, :1, None] * x[0, 0])),
     "conv_transpose1d": (lambda x: F.conv_transpose1d(x[:, None], KERNEL[:1, :, 0], ROW),
                          lambda x: F.conv_transpose1d(x[:, None], KERNEL[:1, :, 0] + x[0, 0])),
-    "conv_transpose2d": (lambda x: F.conv_transpose2d(IMAGE(x), KERNEL, stride=2),
-                         lambda x: F.conv_transpose2d(IMAGE(x), KERNEL + x[0, 0])),
-    "conv_transpose3d": (lambda x: F.conv_transpose3d(IMAGE(x)[:, None], KERNEL[:1, :, None]),
-                         lambda x: F.conv_transpose3d(IMAGE(x)[:, None], KERNEL[:1, :, None] * x[0, 0])),
+    "conv_transpose2d": (lambda x: F.conv_transpose2d(image(x), KERNEL, stride=2),
+                         lambda x: F.conv_transpose2d(image(x), KERNEL + x[0, 0])),
+    "conv_transpose3d": (lambda x: F.conv_transpose3d(image(x)[:, None], KERNEL[:1, :, None]),
+                         lambda x: F.conv_transpose3d(image(x)[:, None], KERNEL[:1, :, None] * x[0, 0])),
     "addmm": (lambda x: torch.addmm(x, x, W4, beta=2), lambda x: torch.addmm(ROW, x, W4 + x[0])),
     "addmv": (lambda x: torch.addmv(x[:, 0], x, ROW)[:, None], lambda x: torch.addmv(ROW[:3], x, x[0])),
     "baddbmm": (lambda x: torch.baddbmm(x[None], x[None], W4[None])[0],
@@ -715,7 +733,7 @@ def test_affine_functions_pass(name):
 @pytest.mark.parametrize("name", PRODUCT_CALLS)
 def test_products_of_two_tensors_that_depend_on_the_input_are_refused(name):
     said = "__rdiv__|div" if name == "div" else name
-    with pytest.raises(mm.NotPiecewiseAffineError, match=rf"({said}) \(.*(multiplies two|divides by|is not known)"):
+    with refuses(match=rf"({said}) \(.*(multiplies|divides|is not known)"):
         mm.region_codes(PRODUCT_CALLS[name][1], X)
 
 
@@ -727,27 +745,25 @@ def test_every_function_on_the_lists_is_tried_here():
 MASK = torch.tensor([True, False, True, True], device=DEVICE)
 PLACES = torch.tensor([[2, 0, 1]], device=DEVICE)
 TAKEN = {
-    "constants in its likeness": lambda x: x * torch.ones_like(x) + torch.zeros_like(x) - torch.full_like(x, 2),
-    "new tensors": lambda x: x * x.new_ones(4) + x.new_zeros(1, 4) + x.new_full((4,), 2) - x.new_tensor([1.0, 2, 3, 4]),
+    "in its likeness": lambda x: x * torch.ones_like(x) + torch.zeros_like(x) - torch.full_like(x, 2),
+    "new tensors": lambda x: x * x.new_ones(4) + x.new_zeros(1, 4) + x.new_full((4,), 2) - x.new_tensor([1]),
     "buffer of its kind": lambda x: x + torch.zeros(4, dtype=x.dtype, device=x.device),
-    "shapes": lambda x: x.view(x.shape[0], -1)[:, : x.size(1)] * x.dim() * x.ndim + len(x) * x.shape[-1] - x.numel(),
-    "questions": lambda x: x if x.is_floating_point() and x.dtype == torch.float64 and x.is_contiguous() else relu(x),
-    "a place in memory": lambda x: x + 1 if x.stride() == (4, 1) and not x.is_complex() and x.get_device() > -9 else x,
-    "wishes": lambda x: x + 1 if isinstance(x.requires_grad, bool) and (x.is_leaf or x.grad_fn) is not None else x,
-    "printed": lambda x: x + len(f"{x}") * 0 + len(repr(x)) * 0,
+    "shapes": lambda x: x.view(x.shape[0], -1)[:, : x.size(1)] * x.dim() * x.ndim + len(x) * x.shape[-1],
+    "numbers of entries": lambda x: x * x.numel() / len(x) + x.nelement() / x.shape[0] - x.ndimension(),
+    "questions": lambda x: x + 1 if x.is_floating_point() and x.dtype == torch.float64 else relu(x),
+    "places in memory": lambda x: x + 1 if x.stride() == (4, 1) and x.is_contiguous() else relu(x),
+    "wishes": lambda x: x + 1 if x.is_leaf or x.grad_fn is not None or not x.requires_grad else relu(x),
+    "printed": lambda x: x + 0 * len(f"{x} {x!r}"),
     "constant mask": lambda x: torch.where(MASK, x, -x).masked_fill(~MASK, 7.0),
     "product with a mask": lambda x: x * MASK + x[:, MASK].sum(1, keepdim=True),
-    "constant nonlinearity": lambda x: x * torch.sigmoid(W4[0]) + W4.tanh().softmax(0)[1] / W4[0].norm(),
-    "constant choice": lambda x: x[:, W4[0].argsort()] + x[:, W4.argmax(1)] if W4.sum() > -99 else x,
-    "constant comparison": lambda x: torch.where(W4[0] > 0, x, 0.0 * x),
-    "division by a constant": lambda x: x / W4[0] + torch.div(x, 3) + x.true_divide(W4[1]),
-    "product with a constant": lambda x: torch.matmul(x, W4) + F.linear(x, W4, W4[0]) + (W4 @ x.T).T + x.mul(2),
-    "addmm": lambda x: torch.addmm(W4[0], x, W4) + torch.addmm(x, x, W4, beta=2) + torch.baddbmm(
-        x[None], x[None], W4[None])[0],
+    "constant nonlinearity": lambda x: x * ROW.sigmoid() + W4.tanh().softmax(0)[1] / ROW.norm(),
+    "constant choice": lambda x: x[:, ROW.argsort()] + x[:, W4.argmax(1)] if W4.sum() > -99 else relu(x),
+    "constant comparison": lambda x: torch.where(ROW > 0, x, 0.0 * x),
     "iteration": lambda x: torch.stack([column for column in x.T], 1),
-    "sum of python": lambda x: sum([x, 2 * x]) + sum(x.unbind(1))[:, None],
-    "resting dropout": lambda x: F.dropout(F.alpha_dropout(x, 0.5, False), 0.5, False) + F.dropout(x, 0.0, True),
+    "sum of Python": lambda x: sum([x, 2 * x]) + sum(x.unbind(1))[:, None],
+    "resting dropout": lambda x: F.dropout(F.alpha_dropout(x, 0.5, False), 0.5, False) + F.dropout(x, 0.0),
     "back and forth": lambda x: x.to(torch.float64).double().to("cpu").to(x.device, torch.float64).type_as(x),
+    "normalized weights": nn.utils.parametrizations.weight_norm(nn.Linear(4, 4).double().to(DEVICE)),
 }  # fmt: skip
 
 
