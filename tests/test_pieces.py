@@ -196,9 +196,9 @@ def poolings(draw):
     )
     sides = zip(kernel, how["padding"], dilation, strict=True)
     least = [max(s, s * (k - 1) + 1 - 2 * p) for k, p, s in sides]
-    size = [n + draw(st.integers(0, 3)) for n in least]
+    size = [n + draw(st.integers(0, 4 - d)) for n in least]
     if draw(st.booleans()) and d > 1:  # one number for all axes
-        size = [max(size) + 2 * 3] * d
+        size = [size[0]] * d
         how = {key: value[0] if isinstance(value, list) else value for key, value in how.items()}
     return d, how, draw(arrays(np.float64, (2, 1, *size), elements=WHOLE))
 
@@ -222,7 +222,7 @@ def check_pool(function, x, windows):
         assert held[n, c].reshape(reference.shape[2:])[window] == y[n, c][place]
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(poolings())
 def test_pools_record_the_first_largest_entry_of_each_window(case):
     d, how, x = case
