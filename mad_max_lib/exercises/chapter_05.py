@@ -62,7 +62,14 @@ def _(attempt):
     rng = np.random.default_rng(1)
 
     def layers_as_rows(a, b):
-        return np.array([[float(w), *np.reshape(v, a.shape[1]), float(c)] for w, v, c in attempt(a, b)])
+        layers = attempt(a, b)
+        try:
+            return np.array([[float(w), *np.reshape(v, a.shape[1]), float(c)] for w, v, c in layers]).reshape(
+                len(layers), a.shape[1] + 2
+            )
+        except (TypeError, ValueError):
+            raise Wrong(f"for {len(a)} pieces on {a.shape[1]} inputs your layers are no list of (w, v, c) with numbers "
+                        "w and c and a vector v. In what order does the text name them?") from None  # fmt: skip
 
     def error(a, b):
         rows = call(layers_as_rows if callable(attempt) else attempt, a, b)

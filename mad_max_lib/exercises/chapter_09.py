@@ -160,9 +160,8 @@ def _distance_not_closed(polygon, x):
     return min(distance_to_border(polygon[i : i + 2], x) for i in range(len(polygon) - 1))
 
 
-@exercise(
-    "9.5", solution=distance_to_border, wrong=[_distance_to_corners, _distance_not_divided, _distance_not_closed]
-)
+@exercise("9.5", solution=distance_to_border,
+          wrong=[_distance_to_corners, _distance_not_divided, _distance_not_closed])  # fmt: skip
 def _(attempt):
     shape, x = np.array([[0.0, 0.0], [4.0, 0.0], [4.0, 3.0], [0.0, 6.0]]), np.array([0.5, 2.5])
     got = float(call(attempt, shape, x, shape=()))
