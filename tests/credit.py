@@ -1,12 +1,15 @@
 """Accepted solutions of the problems for credit, and wrong answers that their checks must reject."""
 
+from fractions import Fraction
 from itertools import combinations
+from math import comb
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch.overrides import TorchFunctionMode
 
+import mad_max_lib as mm
 from mad_max_lib.exercises.chapter_01 import visible
 
 
@@ -174,8 +177,62 @@ def maximum_network_negative(a, b):
     return [(-w, -v, -c) for w, v, c in maximum_network(a, b)]
 
 
+def count_regions(A, b, bounds):
+    """1 + the lines that cross the inside + for each point where lines meet inside, their number less one."""
+    left, right, bottom, top = (Fraction(int(end)) for end in bounds)
+    lines, through = set(), {}
+    for (p, q), r in zip(np.asarray(A).tolist(), np.asarray(b).tolist(), strict=True):
+        at_corners = [p * x + q * y + r for x in (left, right) for y in (bottom, top)]
+        if min(at_corners) < 0 < max(at_corners):
+            lead = Fraction(p or q)
+            lines.add((p / lead, q / lead, r / lead))
+    for one, other in combinations(lines, 2):
+        (p, q, r), (u, v, w) = one, other
+        det = p * v - q * u
+        if det:
+            x, y = (q * w - r * v) / det, (r * u - p * w) / det
+            if left < x < right and bottom < y < top:
+                through.setdefault((x, y), set()).update([one, other])
+    return 1 + len(lines) + sum(len(meeting) - 1 for meeting in through.values())
+
+
+def count_regions_by_formula(A, b, bounds):
+    """As if all lines crossed the rectangle and each other, in general position."""
+    return 1 + len(A) + comb(len(A), 2)
+
+
+def count_regions_of_the_plane(A, b, bounds):
+    """Lines that cross the rectangle, but all their meetings, wherever they are."""
+    return count_regions_in_floats(A, b, bounds, inside=False)
+
+
+def count_regions_in_floats(A, b, bounds, inside=True):
+    """Pairs of lines solved in floats, as if no three met in a point and no two were the same line."""
+    left, right, bottom, top = bounds
+    corners = np.array([[x, y] for x in (left, right) for y in (bottom, top)], float)
+    at_corners = corners @ A.T + b
+    crossing = np.flatnonzero((at_corners.min(axis=0) < 0) & (at_corners.max(axis=0) > 0))
+    met = 0
+    for i, j in combinations(crossing, 2):
+        if np.linalg.det(A[[i, j]]):
+            x, y = np.linalg.solve(A[[i, j]], -b[[i, j]])
+            met += not inside or (left < x < right and bottom < y < top)
+    return 1 + len(crossing) + met
+
+
+def count_regions_with_tolerance(A, b, bounds):
+    """The library's partition, which takes a very small region for rounding."""
+    import torch
+
+    from mad_max_lib.partition import partition
+
+    W, offset = torch.from_numpy(A).double(), torch.from_numpy(b).double()
+    return len(mm.partition(lambda x: torch.relu(x @ W.T + offset), bounds=bounds))
+
+
 SOLUTIONS = {
     "1.5": add, "2.6": top_two, "3.5": distance_to_border, "4.3": wider_map, "5.3": maximum_network,
+    "9.6": count_regions,
 }  # fmt: skip
 WRONG = {
     "1.5": [add_all_pairs, add_piece_by_piece, add_merge],
@@ -183,4 +240,7 @@ WRONG = {
     "3.5": [distance_first_layer, distance_halved],
     "4.3": [wider_tautology, wider_autograd, wider_only_relu, wider_not_in_place, wider_value_masks],
     "5.3": [maximum_network_subtracts_the_first, maximum_network_adds_the_first, maximum_network_negative],
-}
+    "9.6": [
+        count_regions_by_formula, count_regions_of_the_plane, count_regions_in_floats, count_regions_with_tolerance,
+    ],
+}  # fmt: skip
