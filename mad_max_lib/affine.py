@@ -1,5 +1,6 @@
 """The affine map that a network applies at each input, its bias terms, and how steep it can get."""
 
+from operator import index
 from typing import NamedTuple
 
 import torch
@@ -61,7 +62,10 @@ def affine_map(model, x, outputs=None):
 def _checked_outputs(outputs, C):
     if outputs is None:
         return list(range(C))
-    outputs = [int(c) for c in outputs]
+    try:
+        outputs = [index(c) for c in outputs]
+    except TypeError:
+        raise TypeError(f"outputs must be a list of whole numbers, got {outputs!r}") from None
     if not outputs or not all(0 <= c < C for c in outputs):
         raise ValueError(f"outputs must name one or more of the outputs 0 to {C - 1}, got {outputs}")
     return outputs
@@ -133,13 +137,13 @@ def bias_terms(model, x, outputs=None):
     probing.constants = []
     with torch.enable_grad():
         values = probing.run(model, torch.zeros_like(x).requires_grad_()).flatten(1)
-    names, probes, constants = zip(*probing.constants, strict=True) if probing.constants else ((), (), ())
-    terms = {f"{number}:{name}": [] for number, name in enumerate(names, 1)}
-    for c in _checked_outputs(outputs, values.shape[1]) if terms else ():
-        column = values[:, c]
-        gradients = torch.autograd.grad(column, probes, torch.ones_like(column), retain_graph=True)
-        for term, gradient, constant in zip(terms.values(), gradients, constants, strict=True):
-            term.append((gradient * constant).flatten(1).sum(1))
+        names, probes, constants = zip(*probing.constants, strict=True) if probing.constants else ((), (), ())
+        terms = {f"{number}:{name}": [] for number, name in enumerate(names, 1)}
+        for c in _checked_outputs(outputs, values.shape[1]):
+            column = values[:, c]
+            gradients = torch.autograd.grad(column, probes, torch.ones_like(column), retain_graph=True) if probes else ()
+            for term, gradient, constant in zip(terms.values(), gradients, constants, strict=True):
+                term.append((gradient * constant).flatten(1).sum(1))
     return {name: torch.stack(columns, 1) for name, columns in terms.items()}
 
 
@@ -220,6 +224,8 @@ def lipschitz_bound(model, x):
         if isinstance(layer, torch.nn.Sequential):
             bound *= lipschitz_bound(layer, x)
         else:
+            if steepest.names and steepest.functions != [name.split(":")[1] for name in steepest.names]:
+                raise TypeError(f"layers must be affine or a nonlinearity alone, got {type(layer).__name__} with both")
             bound *= steepest.slope if steepest.names else local_lipschitz(layer, x).item()
         x, steepest = after, _Steepest()
     return bound

@@ -27,8 +27,8 @@ class RegionCodes(Sequence):
             [1, 1]], dtype=torch.uint8)
     """
 
-    def __init__(self, names, layers):
-        self.names, self._layers = list(names), list(layers)
+    def __init__(self, names, layers, N):
+        self.names, self._layers, self._none = list(names), list(layers), torch.zeros(N, 0, dtype=torch.uint8)
 
     def __len__(self):
         return len(self._layers)
@@ -38,7 +38,7 @@ class RegionCodes(Sequence):
 
     def all(self):
         """The codes of all calls side by side: (N, all units)."""
-        return torch.cat([layer.long() if layer.dtype != torch.uint8 else layer for layer in self._layers], 1)
+        return torch.cat(self._layers, 1) if self._layers else self._none
 
     def regions(self):
         """The number of each point's region, from 0 in order of first appearance: (N,) integers.
@@ -48,10 +48,9 @@ class RegionCodes(Sequence):
         >>> region_codes(torch.relu, torch.tensor([[-1.0], [1.0], [-2.0]])).regions()
         tensor([0, 1, 0])
         """
-        rows = self.all().cpu().numpy()
-        rows = np.ascontiguousarray(rows).view(np.dtype((np.void, rows.dtype.itemsize * rows.shape[1])))[:, 0]
-        _, first, region = np.unique(rows, return_index=True, return_inverse=True)
-        return torch.from_numpy(first.argsort().argsort()[region]).to(self._layers[0].device)
+        rows = torch.nn.functional.pad(self.all(), (1, 0))  # numpy's unique needs a column
+        _, first, region = np.unique(rows.cpu().numpy(), axis=0, return_index=True, return_inverse=True)
+        return torch.from_numpy(first.argsort().argsort()[region.ravel()]).to(rows.device)
 
 
 def region_codes(model, x):
@@ -90,7 +89,7 @@ def region_codes(model, x):
                 f"{name} sees {tuple(many.shape)} numbers for {len(x)} points and {tuple(one.shape)} for one; "
                 "the points must stay on the first axis"
             )
-    return RegionCodes(together.names, [numbers.flatten(1) for numbers in together.numbers])
+    return RegionCodes(together.names, [numbers.flatten(1) for numbers in together.numbers], len(x))
 
 
 class _Recorded(Hold):
@@ -130,6 +129,9 @@ def vq_distance(codes_a, codes_b, layer=None):
     tensor([[0.0000, 0.5000],
             [0.5000, 0.0000]])
     """
+    for name, codes in {"codes_a": codes_a, "codes_b": codes_b}.items():
+        if not isinstance(codes, RegionCodes):
+            raise TypeError(f"{name} must be RegionCodes, got {type(codes).__name__}")
     if codes_a.names != codes_b.names or [c.shape[1] for c in codes_a] != [c.shape[1] for c in codes_b]:
         raise ValueError(f"codes_a and codes_b must come from one network, got {codes_a.names} and {codes_b.names}")
     a, b = (codes.all() if layer is None else codes[layer] for codes in (codes_a, codes_b))
@@ -153,7 +155,7 @@ def nearest(codes_a, codes_b, k, layer=None):
     tensor([[0],
             [1]])
     """
-    N_b = len(codes_b[0])
-    if not 1 <= k <= N_b:
-        raise ValueError(f"k must lie between 1 and the number of points, {N_b}, got {k}")
-    return vq_distance(codes_a, codes_b, layer).argsort(dim=1, stable=True)[:, :k]
+    distance = vq_distance(codes_a, codes_b, layer)
+    if not isinstance(k, int) or not 1 <= k <= distance.shape[1]:
+        raise ValueError(f"k must lie between 1 and the number of points, {distance.shape[1]}, got {k!r}")
+    return distance.argsort(dim=1, stable=True)[:, :k]

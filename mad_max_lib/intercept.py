@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch.overrides import TorchFunctionMode
 
 from .arrays import check_input
-from .pieces import AFFINE, PIECEWISE, PRODUCTS, QUESTIONS, Largest, NotPiecewiseAffineError
+from .pieces import AFFINE, LIKENESS, PIECEWISE, PRODUCTS, QUESTIONS, Largest, NotPiecewiseAffineError
 
 UNSEEN = "it computes something that could not be seen, or one point's output depends on another point"
 
@@ -51,7 +51,7 @@ class Intercept(TorchFunctionMode):
         if not any(map(self._is_marked, _tensors((args, kwargs)))):
             return func(*args, **kwargs)
         name = func.__self__.__name__ if func.__name__ == "__get__" else func.__name__
-        if name in QUESTIONS:
+        if name in QUESTIONS or (name in LIKENESS and not self._is_marked(args[0])):
             return func(*args, **kwargs)
         inplace = kwargs.get("inplace", False) or (name.endswith("_") and not name.endswith("__"))
         name = name if name.endswith("__") else name.rstrip("_").removesuffix("_with_indices")
@@ -91,6 +91,8 @@ class Intercept(TorchFunctionMode):
             unit = PIECEWISE[name](*args, **{k: v for k, v in kwargs.items() if k != "out"})
         except NotPiecewiseAffineError as error:
             self._refuse(name, str(error))
+        if inplace and name != "relu":
+            unit.own = None  # its derivative would need the values that are overwritten
         self.names.append(f"{len(self.names) + 1}:{name}")
         self.rewritten |= unit.own is None
         output = self._mark(self.meet(unit))
@@ -102,13 +104,14 @@ class Intercept(TorchFunctionMode):
     def _check_affine(self, name, args, kwargs):
         marked = [self._is_marked(t) for t in _tensors((args, kwargs))]
         if name in PRODUCTS:
-            factors = [args[i] if i < len(args) else None for i in PRODUCTS[name]] + list(kwargs.values())
+            factors = [args[i] if i < len(args) else None for i in PRODUCTS[name]]
+            factors += [value for key, value in kwargs.items() if key != "bias"]
             marked = [self._is_marked(t) for t in _tensors(factors)]
         if name in PRODUCTS or name == "einsum":
             if sum(marked) > 1:
                 self._refuse(name, "multiplies two tensors that both depend on the input")
         elif name in ("div", "divide", "true_divide"):
-            if self._is_marked(args[1]) or kwargs.get("rounding_mode"):
+            if self._is_marked(args[1] if len(args) > 1 else kwargs.get("other")) or kwargs.get("rounding_mode"):
                 self._refuse(name, "divides by what depends on the input, or rounds")
         elif name == "batch_norm":
             if kwargs.get("training") or args[1] is None:
@@ -116,7 +119,8 @@ class Intercept(TorchFunctionMode):
             if sum(marked) > 1:
                 self._refuse(name, "multiplies two tensors that both depend on the input")
         elif "dropout" in name:
-            if kwargs.get("training", True) and kwargs.get("p", 0.5) > 0:
+            p, active = [*args[1:3], *(kwargs.get(key, True) for key in ("p", "training")[len(args[1:]) :])]
+            if active and p > 0:
                 self._refuse(name, "is active and random; call model.eval()")
         elif name not in AFFINE or (name == "to" and not _stays_floating(args, kwargs)):
             self._refuse(name, "is not known to be affine or continuous and piecewise affine")
@@ -211,11 +215,12 @@ UNROLLED = {"rnn_relu": rnn_relu, "rnn_relu_cell": rnn_relu_cell}
 
 
 def check_held(hold, model, x):
-    """Record at the points x and raise unless the held network is affine, halfway between x and -x as everywhere."""
-    own = hold.run(model, x)
-    there, back, middle = own, hold.run(model, -x), hold.run(model, torch.zeros_like(x))
+    """Record at the points x and raise unless the held network is affine, the same on both sides of x."""
+    middle = hold.run(model, x)
+    step = torch.linspace(-1, 1.3, x[0].numel()).to(x).reshape(x[0].shape) * (1 + x.abs().max())
+    there, back = hold.run(model, x + step), hold.run(model, x - step)
     error, size = (there + back - 2 * middle).abs().max(), max(t.abs().max() for t in (there, back, middle))
-    if not error <= 200 * torch.finfo(own.dtype).eps * size:
+    if not error <= 200 * torch.finfo(middle.dtype).eps * size:
         raise NotPiecewiseAffineError(
             f"held at the pieces it chose, the network is not affine, by {error.item():.1e}: {UNSEEN}"
         )

@@ -110,7 +110,7 @@ class Partition:
         self.model, self.plane, self.bounds = model, plane, bounds
         values = cutter.find(model).flatten(1)
         self._mesh, self._values = cutter.mesh, cutter.mesh.extend(values.cpu().numpy())
-        self.codes = RegionCodes(cutter.names, map(torch.from_numpy, cutter.codes))
+        self.codes = RegionCodes(cutter.names, map(torch.from_numpy, cutter.codes), len(self))
         self._check_model(np.arange(0, len(self), max(1, len(self) // 500)))
 
     def __len__(self):

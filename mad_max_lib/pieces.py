@@ -73,6 +73,9 @@ class Largest:
 
     numbers = Kinked.numbers
 
+    def steepest(self):
+        return 1.0
+
     def places(self, numbers):
         return numbers.long()
 
@@ -225,7 +228,7 @@ PIECEWISE = {
 # Affine in all their tensor arguments together.
 AFFINE = set(
     """add sub subtract rsub __rsub__ neg negative positive sum mean cat concat concatenate stack hstack vstack view
-    view_as reshape reshape_as flatten unflatten ravel squeeze unsqueeze transpose swapaxes permute movedim t T mT
+    view_as reshape reshape_as flatten unflatten ravel squeeze unsqueeze transpose swapaxes permute movedim t T mT cpu cuda
     adjoint expand expand_as broadcast_to repeat tile chunk split tensor_split unbind narrow select index_select
     take_along_dim gather __getitem__ contiguous clone alias to type_as float double roll flip diff cumsum pad
     avg_pool1d avg_pool2d avg_pool3d adaptive_avg_pool1d adaptive_avg_pool2d adaptive_avg_pool3d unfold fold
@@ -234,10 +237,12 @@ AFFINE = set(
 )
 # Affine in each of these arguments, while the others are fixed.
 PRODUCTS = {
-    **dict.fromkeys("mul multiply matmul __matmul__ __rmatmul__ mm bmm mv dot inner outer linear".split(), (0, 1)),
+    **dict.fromkeys("mul multiply matmul __matmul__ __rmatmul__ mm bmm mv dot inner outer linear tensordot".split(), (0, 1)),
     **{f"conv{t}{d}d": (0, 1) for d in (1, 2, 3) for t in ("", "_transpose")},
     **dict.fromkeys("addmm addmv baddbmm".split(), (1, 2)),
 }
+# New values in the likeness of an argument: constants if their own values are.
+LIKENESS = {"to", "type_as", "expand_as", "view_as", "reshape_as"}
 # What a network may ask about a tensor without looking at its numbers, and constants made in its likeness.
 QUESTIONS = set(
     """shape size dim ndim ndimension numel nelement dtype device layout stride storage_offset is_contiguous __len__

@@ -9,6 +9,9 @@ from . import Wrong, call, exercise, value
 SQUARE = np.array([[0.0, 0.0], [2.0, 0.0], [2.0, 2.0], [0.0, 2.0]])
 
 
+exact = np.vectorize(Fraction, otypes=[object])
+
+
 def ask(holds, question):
     if not holds:
         raise Wrong(question)
@@ -65,9 +68,9 @@ def _parts(attempt, polygon, h):
     call(keep if callable(attempt) else attempt, polygon, h)
     ask(isinstance(found[0], (list, tuple)) and len(found[0]) in (1, 2), "a list of one or two polygons is expected. "
         "What does your version return?")  # fmt: skip
-    parts = [np.asarray(part) for part in found[0]]
-    ask(all(part.ndim == 2 and part.shape[1] == 2 for part in parts), "a polygon has one corner a row. Has yours?")
-    return parts
+    ask(all(isinstance(part, np.ndarray) for part in found[0]), "a part is no array. How do corners become a polygon?")
+    ask(all(part.ndim == 2 and part.shape[1] == 2 for part in found[0]), "a polygon has one corner a row. Has yours?")
+    return found[0]
 
 
 @exercise(
@@ -78,6 +81,8 @@ def _parts(attempt, polygon, h):
         lambda polygon, h: cut(polygon, np.sign(h)),  # at the middle of an edge
         lambda polygon, h: cut(polygon, h)[::-1],
         lambda polygon, h: [part.astype(float) for part in cut(polygon, h)],
+        lambda polygon, h: cut(polygon, np.where(abs(h) < 1e-9, 0 * h, h)),
+        lambda polygon, h: [list(part) for part in cut(polygon, h)],
     ],
 )  # fmt: skip
 def _(attempt):
@@ -91,7 +96,8 @@ def _(attempt):
         ask(not any(clockwise), "the corners of one part run clockwise. In which order do you collect them?")
         ask(sum(map(len, got)) == sum(map(len, truth)), f"{name}: corners are missing. Where does the line meet the edges?")
         ask(all(map(_same, got, truth)), f"{name}: new corners are off. How far along an edge is h zero, from -1 to 5?")
-    exact = np.vectorize(Fraction, otypes=[object])
+    ask(len(_parts(attempt, SQUARE, SQUARE @ [1.0, 2.0] - 1e-12)) == 2, "h is -1e-12 at one corner, and you do not cut. "
+        "On which side of zero is it?")  # fmt: skip
     parts = _parts(attempt, exact(SQUARE), exact(SQUARE @ [3.0, 3.0] - 1))
     ask(all(isinstance(number, Fraction) for part in parts for number in part.ravel()),
         "given fractions, your version returns floats. Which step turns a fraction into a float?")  # fmt: skip
@@ -115,7 +121,8 @@ def _area_clockwise(polygon):
     return area(polygon[::-1])
 
 
-@exercise("9.2", solution=area, wrong=[_area_doubled, _area_not_closed, _area_clockwise])
+@exercise("9.2", solution=area,
+          wrong=[_area_doubled, _area_not_closed, _area_clockwise, lambda polygon: float(area(polygon))])  # fmt: skip
 def _(attempt):
     shape = np.array([[1.0, 1.0], [4.0, 0.0], [5.0, 3.0], [2.0, 5.0]])
     got, truth = float(call(attempt, shape, shape=())), area(shape)
@@ -123,6 +130,8 @@ def _(attempt):
     ask(got != 2 * truth, "yours is twice too large. Is x_1 u_2 - u_1 x_2 the area of a triangle or a parallelogram?")
     ask(not np.isclose(got, _area_not_closed(shape)), "one edge is missing. What comes after the last corner?")
     ask(np.isclose(got, truth), f"a quadrilateral of area {truth:g} gets {got:g} from you. Does a unit square get 1?")
+    third = exact(shape) / 3
+    ask(attempt(third) == area(third), "the area of a polygon in fractions is not exact. Which step makes it a float?")
 
 
 @exercise(
@@ -171,7 +180,8 @@ def _(attempt):
         (_distance_not_closed, "one edge is missing, the one that closes the polygon. Which corners does it join?"),
     ]:
         ask(not np.isclose(got, wrong(shape, x)), question)
-    for corners, point in [(shape, x), (SQUARE, np.array([1.2, 1.9])), (SQUARE[:3], np.array([1.5, 0.75]))]:
+    for corners, point in [(shape, x), (SQUARE, np.array([1.2, 1.9])), (SQUARE[:3], np.array([1.5, 0.75])),
+                           (SQUARE[:3], np.array([1.0, 0.9]))]:  # fmt: skip
         got, truth = float(call(attempt, corners, point, shape=())), distance_to_border(corners, point)
         ask(np.isclose(got, truth), f"{point.tolist()} in the polygon {corners.tolist()} is {truth:.3f} from its border, "
             f"you say {got:.3f}. How far is a point from a line?")  # fmt: skip
@@ -198,3 +208,9 @@ def _(attempt):
         "a corner and a unit without a line change your count. What do they cut?")  # fmt: skip
     ask(count([[1, 0], [0, 1], [10**12, 10**12]], [0, 0, -1]) == 7, "the axes and the line x_1 + x_2 = 1e-12 go wrong. "
         "Which region is so small that rounding hides it?")  # fmt: skip
+    far = 10**9 + 7
+    rays = np.array([[1, 0], [0, 1], [1, 1], [1, -1], [1, 2], [2, -1], [3, 1], [1, 3]])
+    ask(count(3 * far * rays, -far * rays.sum(1), size=2) == 16, "the eight lines through (1/3, 1/3), multiplied by "
+        "10^9 + 7, go wrong. How large do your whole numbers get, and how exact are they?")  # fmt: skip
+    ask(count([[3 * 10**18, 10**18]] * 2, [1, 2], size=2) == 3, "two parallel lines, 1e-18 apart, count as one. "
+        "From where on do you take two numbers for equal?")  # fmt: skip
