@@ -65,6 +65,13 @@ def constant(*shape):
     return torch.randn(shape)
 
 
+def pre_activation(n, h):
+    """What the shortcut carries has been through the first ReLU, and the second's output is not even named."""
+    g = n.b(n.relu(h))
+    F.relu(g, inplace=True)
+    return n.c(g) + h
+
+
 def part_in_place(n, h):
     h[:, :2].add_(1)
     h[:, 1:4].relu_()
@@ -136,6 +143,7 @@ ZOO = {
     "relu in place": (lambda: reused(ReLU(inplace=True)), (5,), "relu relu"),
     "relu in place on the input": (
         lambda: Net(lambda n, x: n.out(torch.cat([F.relu_(x), x], 1)), out=Linear(10, 3)), (5,), "relu"),
+    "relu in place before a shortcut": (lambda: between(pre_activation, relu=ReLU(inplace=True)), (5,), "relu relu"),
     "relu in place on a part": (lambda: between(part_in_place), (5,), "relu"),
     "sums in place": (lambda: between(sums_in_place, six=constant(6)), (5,), "relu relu relu"),
     "relu functions": (

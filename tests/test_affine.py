@@ -445,16 +445,20 @@ def test_the_bound_of_convolutions_and_pools():
     assert mm.lipschitz_bound(model, points((2, 6, 6))) == pytest.approx(product, rel=1e-12)
 
 
+SLOPES = nn.PReLU(3)
+SLOPES.weight.data[:] = torch.tensor([0.5, -3.0, 2.0])
 STEEPEST = [
     (nn.ReLU(), (5,), 1), (nn.LeakyReLU(0.1), (5,), 1), (nn.LeakyReLU(-3), (5,), 3), (nn.Hardtanh(), (5,), 1),
-    (nn.ReLU6(), (5,), 1), (nn.PReLU(init=0.2), (5,), 1), (nn.PReLU(4, init=-2.5), (4, 3), 2.5),
+    (nn.ReLU6(), (5,), 1), (nn.PReLU(init=0.2), (5,), 1), (nn.PReLU(4, init=-2.5), (4, 3), 2.5), (SLOPES, (3,), 3),
     (nn.Flatten(), (5, 2), 1), (nn.Dropout(), (5,), 1), (nn.Identity(), (5,), 1),
     (nn.MaxPool1d(2), (1, 6), 1), (nn.MaxPool1d(3, 1), (1, 6), 3**0.5), (nn.MaxPool1d(3, 2), (2, 7), 2**0.5),
     (nn.MaxPool1d(2, 1, dilation=2), (1, 6), 2**0.5), (nn.MaxPool1d(3, 1), (1, 4), 2**0.5),
+    (nn.MaxPool1d(2, 1, 1), (1, 1), 2**0.5), (nn.MaxPool2d(3, 1, 1), (1, 2, 2), 2),
     (nn.MaxPool2d(2), (1, 4, 4), 1), (nn.MaxPool2d(3, 1, 1), (1, 4, 4), 3),
     (nn.MaxPool2d(3, 2, 1), (2, 6, 6), 2), (nn.MaxPool2d((3, 1), 1), (1, 6, 2), 3**0.5),
     (nn.MaxPool3d(2, 1), (1, 3, 3, 3), 8**0.5),
     (nn.AdaptiveMaxPool1d(3), (1, 6), 1), (nn.AdaptiveMaxPool1d(3), (1, 4), 2**0.5),
+    (nn.AdaptiveMaxPool1d(3), (1, 5), 2**0.5),
     (nn.AdaptiveMaxPool2d(2), (1, 3, 3), 2), (nn.AvgPool1d(2), (1, 6), 0.5**0.5),
 ]  # fmt: skip
 
@@ -493,7 +497,13 @@ class Twice(nn.Module):
 @known("counts only the nonlinear calls of such a layer, and has no slope for a maximum")
 def test_layers_that_are_not_of_one_kind_are_not_counted_too_low():
     x = points((5,))
-    for layer, steepest in [(Twice(), 4), (Net(lambda n, x: torch.maximum(2 * x, -x)), 2)]:
+    for layer, steepest in [
+        (Twice(), 4),
+        (Net(lambda n, x: torch.maximum(2 * x, -x)), 2),
+        (Net(lambda n, x: torch.maximum(x.amax(1, keepdim=True), x)), 5**0.5),
+        (Net(lambda n, x: F.relu(x).amax(1, keepdim=True).clamp(torch.zeros(4).to(x))), 2),
+        (Net(lambda n, x: torch.maximum(x.amax(1, keepdim=True), torch.zeros(4).to(x))), 2),
+    ]:
         model = nn.Sequential(layer)
         try:
             bound = mm.lipschitz_bound(model, x)
@@ -509,3 +519,11 @@ def test_the_bound_is_for_chains():
     assert mm.lipschitz_bound(nn.Sequential(), X) == 1
     with pytest.raises(mm.NotPiecewiseAffineError):
         mm.lipschitz_bound(nn.Sequential(nn.ReLU(), nn.Tanh()), X)
+
+
+def test_a_largest_entry_is_as_steep_as_the_steepest_candidate():
+    for layer, steepest in [
+        (Net(lambda n, x: x.amax(1, keepdim=True)), 1),
+        (Net(lambda n, x: x.max(1).values[:, None]), 1),
+    ]:
+        assert mm.lipschitz_bound(nn.Sequential(layer), points((5,))) == steepest

@@ -20,7 +20,18 @@ from matplotlib.colors import to_rgb
 from networks import ZOO, Net, build, flat, recurrent
 from networks import points as inputs_like
 from torch import nn
-from torch.nn import BatchNorm2d, Conv2d, Hardtanh, LeakyReLU, Linear, MaxPool1d, MaxPool2d, PReLU, ReLU, Sequential
+from torch.nn import (
+    BatchNorm2d,
+    Conv2d,
+    Hardtanh,
+    LeakyReLU,
+    Linear,
+    MaxPool1d,
+    MaxPool2d,
+    PReLU,
+    ReLU,
+    Sequential,
+)
 
 import mad_max_lib as mm
 from mad_max_lib.cutting import Cut, CutAnew
@@ -107,8 +118,8 @@ def by_code(p):
 def assert_same(found, expected, rel=1e-9):
     """The same codes with the same areas."""
     assert found.keys() == expected.keys()
-    codes, whole = list(expected), sum(expected.values())
-    np.testing.assert_allclose([found[c] for c in codes], [expected[c] for c in codes], rtol=0, atol=rel * whole)
+    pairs = np.array([(found[code], area) for code, area in expected.items()])
+    np.testing.assert_allclose(*pairs.T, rtol=0, atol=rel * pairs[:, 1].sum())
 
 
 def random_points(bounds, N, seed=0):
@@ -121,11 +132,15 @@ class Corners:
 
     def __init__(self, p):
         self.face = np.repeat(np.arange(len(p)), [len(face) for face in p.faces])
-        self.here, self.next, self.after = (np.concatenate([np.roll(f, -k) for f in p.faces]) for k in range(3))
+        self.here, self.next, self.after = (
+            np.concatenate([np.roll(f, -k) for f in p.faces]) for k in range(3)
+        )
         pairs = zip(self.here.tolist(), self.next.tolist(), strict=True)
         self.left = dict(zip(pairs, self.face.tolist(), strict=True))  # the region to the left of each edge
         inner = [(a, b) for a, b in self.left if a < b and (b, a) in self.left]
-        self.inner = np.array(inner, int).reshape(-1, 2)  # edges with a region on both sides, and these regions
+        self.inner = np.array(inner, int).reshape(
+            -1, 2
+        )  # edges with a region on both sides, and these regions
         self.sides = np.array([(self.left[a, b], self.left[b, a]) for a, b in inner], int).reshape(-1, 2)
         self.frame = np.array([edge for edge in self.left if edge[::-1] not in self.left])
 
@@ -230,7 +245,7 @@ def test_regions_tile_the_rectangle(name):
 
 @every_net
 def test_codes_are_those_of_the_model_in_the_middle_and_next_to_all_corners(name):
-    """With convex regions and a convex set of points for each code, this leaves no room for another region."""
+    """With convex regions and a convex set of points for each code, this leaves no room for other regions."""
     p, corners = partitioned(name), corners_of(name)
     codes = p.codes.all().numpy()
     own = mm.region_codes(p.model, p.plane.points(p.centers))
@@ -356,13 +371,16 @@ def by(way, model, plane, bounds=SQUARE):
 def zoo(name):
     model, shape = build(name)
     origin, u, v = inputs_like(shape)
-    return model, mm.Plane(origin / 2, u, v), (-0.2, 0.2, -0.1, 0.2) if name == "residual conv net" else SQUARE
+    return (
+        model,
+        mm.Plane(origin / 2, u, v),
+        (-0.2, 0.2, -0.1, 0.2) if name == "residual conv net" else SQUARE,
+    )
 
 
 KEEPS_SHAPE = [  # networks that bear new points on the way
-    name for name in ZOO
-    if name not in ("affine", "relu in place on a part") and (not name.startswith("rnn, "))
-]  # fmt: skip
+    name for name in ZOO if name != "relu in place on a part" and not name.startswith("rnn, ")
+]
 
 
 @pytest.mark.parametrize("name", KEEPS_SHAPE)
@@ -385,8 +403,6 @@ def test_every_network_of_the_zoo_is_partitioned(name):
     own = outputs(p, p.vertices)
     there = map_at(p, corners.face, p.vertices[corners.here])
     np.testing.assert_allclose(there, own[corners.here], rtol=0, atol=1e-10 * abs(own).max())
-    if name == "affine":
-        return
     p.check()
     np.testing.assert_array_equal(p.codes.all(), codes_at(p, p.centers))
     points = random_points(bounds, 500)
@@ -521,13 +537,17 @@ def test_a_plane_of_any_type_is_read_in_float64(dtype):
     model = mlp(3, 8, 2)
     x = torch.tensor([[0, 1, 2], [1, 0, 1], [-1, 1, 0]], dtype=dtype, device=DEVICE)
     p, q = mm.partition(model, mm.Plane(*x)), mm.partition(model, mm.Plane(*x.double()))
-    assert (p.A == q.A).all() and (p.areas == q.areas).all() and (p.locate(p.centers) == np.arange(len(p))).all()
+    assert (
+        (p.A == q.A).all() and (p.areas == q.areas).all() and (p.locate(p.centers) == np.arange(len(p))).all()
+    )
 
 
 def test_the_default_plane_is_the_input_space_itself():
     model = mlp(2, 12, 3)
     p, q = mm.partition(model), mm.partition(model, axes(), SQUARE)
-    assert p.bounds == SQUARE and (p.vertices == q.vertices).all() and (p.A == q.A).all() and (p.b == q.b).all()
+    assert (
+        p.bounds == SQUARE and (p.vertices == q.vertices).all() and (p.A == q.A).all() and (p.b == q.b).all()
+    )
     own, (A, b) = outputs(p, p.centers), mm.affine_map(model, at(p.centers))
     np.testing.assert_allclose(p.A, A.cpu(), atol=1e-13)
     np.testing.assert_allclose(p.b, b.cpu(), atol=1e-13)
@@ -542,7 +562,10 @@ def test_the_default_plane_is_the_input_space_itself():
 def test_bounds_may_be_any_four_numbers(bounds):
     p = mm.partition(mlp(2, 5, 1), bounds=bounds)
     p.check()
-    assert p.areas.sum() == pytest.approx(3) and (p.locate([[2, 1], [-1, 0], [2.1, 1], [0, -0.1]]) < 0).sum() == 2
+    assert (
+        p.areas.sum() == pytest.approx(3)
+        and (p.locate([[2, 1], [-1, 0], [2.1, 1], [0, -0.1]]) < 0).sum() == 2
+    )
 
 
 def test_two_halves_of_a_rectangle_make_the_whole():
@@ -575,7 +598,9 @@ def test_a_float32_model_is_read_in_float64():
     assert p.A.dtype == p.b.dtype == p.areas.dtype == p.vertices.dtype == np.float64
     assert (p.A == q.A).all() and (p.vertices == q.vertices).all()
     assert torch.equal(p.codes.all(), q.codes.all())
-    assert all(t.dtype == torch.float32 and t.grad is None for t in model.parameters())  # the caller's is as it was
+    assert all(
+        t.dtype == torch.float32 and t.grad is None for t in model.parameters()
+    )  # the caller's is as it was
     assert p.check()["jump"] < 1e-13
 
 
@@ -659,7 +684,10 @@ WRONG = {
     "bounds without end": (dict(bounds=(-np.inf, 1, -1, 1)), "bounds must be"),
     "plane of three tensors": (dict(plane=tuple(E3)), "plane must be a Plane"),
     "bounds in the place of the plane": (dict(plane=SQUARE), "plane must be a Plane"),
-    "plane of two shapes": (dict(plane=mm.Plane(E3[0], E3[1], E3[2, :2])), "plane must be a Plane whose .* shape"),
+    "plane of two shapes": (
+        dict(plane=mm.Plane(E3[0], E3[1], E3[2, :2])),
+        "plane must be .* the shape of one",
+    ),
     "plane of two shapes, one an origin": (dict(plane=mm.Plane(E3[0, :2], E3[1], E3[2])), "plane must be"),
 }
 UNHELPFUL = {  # the same, but the error is one of torch's or NumPy's, or of what comes later
@@ -684,7 +712,8 @@ UNHELPFUL = {  # the same, but the error is one of torch's or NumPy's, or of wha
 
 
 @pytest.mark.parametrize(
-    "what", [*WRONG, *(pytest.param(key, marks=known("an error that names no argument")) for key in UNHELPFUL)]
+    "what",
+    [*WRONG, *(pytest.param(key, marks=known("an error that names no argument")) for key in UNHELPFUL)],
 )
 @pytest.mark.filterwarnings("ignore:Casting complex")
 def test_wrong_arguments_are_named(what):
@@ -699,7 +728,9 @@ def test_the_bounds_that_were_given_are_in_the_message():
 
 
 @pytest.mark.parametrize(
-    "points", [[0.0, 0.0], [[0.0, 0.0, 0.0]], [[np.nan, 0.0]], [[0.0, np.inf]]], ids=["one", "3-D", "NaN", "inf"]
+    "points",
+    [[0.0, 0.0], [[0.0, 0.0, 0.0]], [[np.nan, 0.0]], [[0.0, np.inf]]],
+    ids=["one", "3-D", "NaN", "inf"],
 )
 @known("an error of NumPy's, or of the inputs x that the points become")
 def test_wrong_points_are_named(points):
@@ -713,7 +744,9 @@ def test_no_points_lie_nowhere():
 
 
 @known("an IndexError of flatten(1)")
-@pytest.mark.parametrize("model", [lambda x: x.relu().sum(1), lambda x: x.relu().sum()], ids=["one each", "one"])
+@pytest.mark.parametrize(
+    "model", [lambda x: x.relu().sum(1), lambda x: x.relu().sum()], ids=["one each", "one"]
+)
 def test_an_output_without_a_second_axis_is_taken_or_refused_in_words(model):
     try:
         assert len(mm.partition(model)) == 4
@@ -760,7 +793,8 @@ PLANE4 = plane_for((4,))
 )  # fmt: skip
 def test_refused_with_the_name_of_the_function_once(what):
     function, name, before = (REFUSED | ONE_NUMBER)[what.removesuffix(", told twice")]
-    with refuses(rf"^({name}) \(function number \d+ after the input, nonlinear calls before it: {before}\) \w") as error:
+    said = rf"^({name}) \(function number \d+ after the input, nonlinear calls before it: {before}\) \w"
+    with refuses(said) as error:
         mm.partition(function, PLANE4)
     assert str(error.value).count("function number") == 1 and str(error.value).count("nonlinear calls") == 1
     if what != "largest of all points":
@@ -776,7 +810,8 @@ def test_compiled_models_are_refused(nested):
 
 
 @pytest.mark.parametrize(
-    "model", [lambda x: (x, x), lambda x: torch.ones(len(x), 2, dtype=x.dtype), lambda x: None, lambda x: {"out": x}]
+    "model",
+    [lambda x: (x, x), lambda x: torch.ones(len(x), 2, dtype=x.dtype), lambda x: None, lambda x: {"out": x}],
 )
 def test_the_output_must_be_one_tensor_that_comes_from_x(model):
     with refuses("model must return one tensor that is seen to come from x, got a"):
@@ -819,7 +854,7 @@ def test_points_must_stay_on_the_first_axis(D):
 
 
 @pytest.mark.parametrize(
-    "D", [3, pytest.param(4, marks=known("four inputs look like four corners, and no fresh runs after a ValueError")), 5]
+    "D", [3, pytest.param(4, marks=known("four inputs look like four corners; no fresh runs")), 5]
 )
 def test_points_may_leave_the_first_axis_in_between(D):
     plane = plane_for((D,))
@@ -845,10 +880,19 @@ def hidden_relu(x: torch.Tensor):
 def crossings(a, b, p, q):
     """Whether segment a b crosses segment p q, for all pairs: (N, M)."""
     a, b = a[:, None], b[:, None]
-    return (crosses(b - a, p - a) * crosses(b - a, q - a) < 0) & (crosses(q - p, a - p) * crosses(q - p, b - p) < 0)
+    on_both_sides = crosses(b - a, p - a) * crosses(b - a, q - a) < 0
+    return on_both_sides & (crosses(q - p, a - p) * crosses(q - p, b - p) < 0)
 
 
-DECIDED = ["2-32-32-3", "2-64-64-64-1", "hard tanh", "prelu", "maximum", "plane of 64 dimensions", "recurrent"]
+DECIDED = [
+    "2-32-32-3",
+    "2-64-64-64-1",
+    "hard tanh",
+    "prelu",
+    "maximum",
+    "plane of 64 dimensions",
+    "recurrent",
+]
 
 
 @pytest.mark.parametrize("name", DECIDED)
@@ -876,8 +920,8 @@ def test_each_piece_of_the_boundary_lies_in_one_region(name):
     here, step = p.vertices[corners.here], p.vertices[corners.next] - p.vertices[corners.here]
     for f, ends in zip(face, segments, strict=True):
         mine = corners.face == f
-        heights = crosses(step[mine][:, None], ends - here[mine][:, None]) / np.linalg.norm(step[mine], axis=1)[:, None]
-        assert heights.min() > -1e-9
+        heights = crosses(step[mine][:, None], ends - here[mine][:, None]).min(1)
+        assert (heights > -1e-9 * np.linalg.norm(step[mine], axis=1)).all()
 
 
 @pytest.mark.parametrize("name", DECIDED)
@@ -886,7 +930,9 @@ def test_the_class_changes_where_the_boundary_is_crossed(name):
     p = partitioned(name)
     a, b = random_points(p.bounds, 1_000), random_points(p.bounds, 1_000, seed=1)
     b = a + 0.1 * (b - a)
-    one, other = (own.argmax(1) if own.shape[1] > 1 else own[:, 0] > 0 for own in (outputs(p, a), outputs(p, b)))
+    one, other = (
+        own.argmax(1) if own.shape[1] > 1 else own[:, 0] > 0 for own in (outputs(p, a), outputs(p, b))
+    )
     crossed = crossings(a, b, *p.boundary().transpose(1, 0, 2)).sum(1)
     assert (crossed[one != other] > 0).all() and (one != other).sum() > 20
     if p.b.shape[1] <= 2:
@@ -990,7 +1036,10 @@ def test_the_drawing_has_a_line_along_every_edge():
 
 @pytest.mark.parametrize("as_array", [list, np.array, torch.tensor])
 def test_regions_are_drawn_in_the_colours_of_labels(as_array):
-    p, colors = mm.partition(mlp(2, 6, 6, 1), bounds=(-2.0, 2.0, -2.0, 2.0)), ["red", "#00ff00", "C0", "0.5", "k"]
+    p, colors = (
+        mm.partition(mlp(2, 6, 6, 1), bounds=(-2.0, 2.0, -2.0, 2.0)),
+        ["red", "#0f0", "C0", "0.5", "k"],
+    )
     labels = [f % 5 for f in range(len(p))]
     pixels, points = drawing(p, labels=as_array(labels), colors=colors, lw=0)
     some = np.random.default_rng(0).integers(400, size=(2, 1_000))
@@ -1120,7 +1169,7 @@ def keep(p, faces):
     sizes = np.diff(mesh.start)[faces]
     mesh.vertex, mesh.edge = mesh.vertex[corners], mesh.edge[corners]
     mesh.start = np.concatenate([[0], np.cumsum(sizes)])
-    p.codes = type(p.codes)(p.codes.names, [codes[faces] for codes in p.codes])
+    p.codes._layers = [codes[faces] for codes in p.codes]
 
 
 def drop_face(p):
@@ -1183,11 +1232,10 @@ def test_the_proof_fails_for_what_is_wrong(tamper):
 def test_the_proof_looks_at_all_pieces(name):
     for call in range(len(partitioned(name).codes)):
         p = copy.copy(partitioned(name))
-        layers = [codes.clone() for codes in p.codes]
-        pieces = int(layers[call].max())
+        p.codes = copy.deepcopy(p.codes)
+        pieces = int(p.codes[call].max())
         assert pieces > 0
-        layers[call][7] = (layers[call][7] + 1) % (pieces + 1)
-        p.codes = type(p.codes)(p.codes.names, layers)
+        p.codes[call][7] = (p.codes[call][7] + 1) % (pieces + 1)
         with pytest.raises(AssertionError, match="codes are wrong"):
             p.check()
 
@@ -1219,10 +1267,11 @@ def test_a_network_without_nonlinear_calls_has_one_region():
     plt.close("all")
 
 
-@pytest.mark.parametrize("use", [lambda p: p.check(), lambda p: p.locate([[0, 0]]), lambda p: p.codes.all()])
-@known("codes.all() joins the codes of no call")
-def test_a_partition_without_nonlinear_calls_can_be_used(use):
-    use(mm.partition(affine([[1, 2]])))
+def test_a_partition_without_nonlinear_calls_can_be_used():
+    p = mm.partition(affine([[1, 2]]))
+    p.check()
+    assert p.locate([[0, 0], [1, 2], [1, -1]]).tolist() == [0, -1, 0] and p.codes.all().shape == (1, 0)
+    assert len(p.boundary()) == 1
 
 
 @known("flatten(1) of a tensor with one number for each point")
@@ -1258,17 +1307,21 @@ def with_bias(model, layer, unit, bias, unused=False):
     return model
 
 
+HUGE = known("1e-12 of the largest number so far, here of this unit, counts as zero for all")
+
+
 @pytest.mark.parametrize("layer", [0, 2])
 def test_a_closed_unit_with_a_huge_bias_does_not_blur_the_others(layer):
     model = mlp(2, 12, 12, 2)
-    closed, huge = (mm.partition(with_bias(model, layer, 3, bias), bounds=(-2, 2, -2, 2)) for bias in (-99, -1e12))
+    closed, huge = (
+        mm.partition(with_bias(model, layer, 3, bias), bounds=(-2, 2, -2, 2)) for bias in (-99, -1e12)
+    )
     assert_same(by_code(huge), by_code(closed), rel=1e-12)
     assert huge.check()["jump"] < 1e-13
 
 
 @pytest.mark.parametrize(
-    "bias, layer",
-    [(1e6, 0), (1e12, 2), *(pytest.param(b, 0, marks=known("1e-12 of the largest number is zero")) for b in (1e9, 1e12))],
+    "bias, layer", [(1e6, 0), (1e12, 2), *(pytest.param(bias, 0, marks=HUGE) for bias in (1e9, 1e12))]
 )
 def test_an_open_unit_with_a_huge_bias_that_nobody_uses_does_not_blur_the_others(bias, layer):
     model = mlp(2, 12, 12, 2)
@@ -1299,7 +1352,7 @@ def test_the_size_of_the_weights_does_not_matter(power):
     assert np.allclose(q.A / factor, p.A, rtol=1e-9)
 
 
-@pytest.mark.parametrize("depth", [2, 4, pytest.param(5, marks=TINY), pytest.param(8, marks=TINY)])
+@pytest.mark.parametrize("depth", [2, 4, pytest.param(6, marks=TINY), pytest.param(8, marks=TINY)])
 def test_small_first_weights(depth):
     """Weights of standard deviation 0.01 without biases: each layer makes its input 20 times smaller."""
     model = mlp(2, *[64] * depth, 2)
@@ -1321,7 +1374,9 @@ def test_the_size_of_the_rectangle_does_not_matter(power, way):
     with torch.no_grad():
         scaled[0].weight /= size
     u, v = size * at([1, 0]), size * at([0, 1])
-    plane, bounds = (mm.Plane(0 * u, u, v), SQUARE) if way == "plane" else (None, tuple(size * b for b in SQUARE))
+    plane, bounds = (
+        (mm.Plane(0 * u, u, v), SQUARE) if way == "plane" else (None, tuple(size * b for b in SQUARE))
+    )
     p, q = mm.partition(model), mm.partition(scaled, plane, bounds)
     unit = 1 if way == "plane" else size**2
     assert_same({code: area / unit for code, area in by_code(q).items()}, by_code(p), rel=1e-12)
@@ -1344,7 +1399,8 @@ def test_inputs_may_be_far_away(far, way):
 
 
 @pytest.mark.parametrize(
-    "far", [1, *(pytest.param(f, marks=known("A is a difference of outputs one step apart at (0, 0)")) for f in (1e3, 1e6))]
+    "far",
+    [1, *(pytest.param(far, marks=known("A is a difference of outputs at (0, 0)")) for far in (1e3, 1e6))],
 )
 def test_maps_far_from_the_origin_of_the_plane(far):
     model = mlp(2, 10, 10, 2)
@@ -1352,7 +1408,8 @@ def test_maps_far_from_the_origin_of_the_plane(far):
         model[0].bias -= model[0].weight @ at([far, -far])
     p = mm.partition(model, bounds=(far - 1, far + 1, -far - 1, -far + 1))
     assert len(p) > 30
-    np.testing.assert_allclose(map_at(p, np.arange(len(p)), p.centers), outputs(p, p.centers), rtol=0, atol=1e-14 * far)
+    there = map_at(p, np.arange(len(p)), p.centers)
+    np.testing.assert_allclose(there, outputs(p, p.centers), rtol=0, atol=1e-14 * far)
     p.check()
 
 
@@ -1392,7 +1449,9 @@ def test_parallel_lines_of_many_units():
     ],
 )
 def test_of_a_window_of_ties_the_first_wins(pool, code):
-    p = mm.partition(Sequential(affine(np.random.default_rng(0).normal(size=(3, 2))), Net(lambda n, h: pool(h))))
+    p = mm.partition(
+        Sequential(affine(np.random.default_rng(0).normal(size=(3, 2))), Net(lambda n, h: pool(h)))
+    )
     p.check()
     np.testing.assert_array_equal(p.codes.all(), codes_at(p, p.centers))
     if code is not None:
@@ -1461,7 +1520,8 @@ def cut(mesh, lines):
 
 def areas(mesh):
     face = np.split(mesh.vertex, mesh.start[1:-1])
-    return [crosses(mesh.xy[f] - mesh.xy[f[0]], np.roll(mesh.xy[f], -1, 0) - mesh.xy[f[0]]).sum() / 2 for f in face]
+    polygons = [mesh.xy[f] - mesh.xy[f[0]] for f in face]
+    return [crosses(polygon, np.roll(polygon, -1, 0)).sum() / 2 for polygon in polygons]
 
 
 def through(p, q):
@@ -1497,7 +1557,8 @@ DIAGONALS = {3: 1, 4: 4, 5: 11, 6: 24, 7: 50, 8: 80, 9: 154, 10: 220, 11: 375, 1
 def test_all_diagonals_of_a_regular_polygon(n, one_by_one):
     corners = polygon(n)
     lines = np.array([through(*corners[list(pair)]) for pair in combinations(range(n), 2)])
-    lines = np.random.default_rng(n).permutation(lines) * np.random.default_rng(n).choice([-1, 1], (len(lines), 1))
+    rng = np.random.default_rng(n)
+    lines = rng.permutation(lines) * rng.choice([-1, 1], (len(lines), 1))
     mesh = Mesh(corners)
     if one_by_one:
         for line in lines[:, None]:
@@ -1506,7 +1567,9 @@ def test_all_diagonals_of_a_regular_polygon(n, one_by_one):
         cut(mesh, lines)
     assert len(mesh.start) - 1 == DIAGONALS[n]
     assert_mesh(mesh)
-    assert sum(areas(mesh)) == pytest.approx(n / 2 * np.sin(2 * np.pi / n), rel=1e-12) and min(areas(mesh)) > 0
+    assert (
+        sum(areas(mesh)) == pytest.approx(n / 2 * np.sin(2 * np.pi / n), rel=1e-12) and min(areas(mesh)) > 0
+    )
 
 
 def test_a_triangle_cut_along_its_medians():
@@ -1540,14 +1603,15 @@ def test_what_a_cut_returns(n, K, seed):
     cut(mesh, lines[: K // 2])
     old, extra, V = copy.deepcopy(mesh), rng.normal(size=(3, 2)), len(mesh.xy)
     function = mesh.xy @ extra[:2] + extra[2]
-    h, above, origin = cut(mesh, lines[K // 2 :])
+    lines = lines[K // 2 :]
+    h, above, origin = cut(mesh, lines)
     assert_mesh(mesh)
-    np.testing.assert_allclose(h, heights(mesh, lines[K // 2 :]), atol=1e-12)
+    np.testing.assert_allclose(h, heights(mesh, lines), atol=1e-12)
     np.testing.assert_allclose(mesh.extend(function), mesh.xy @ extra[:2] + extra[2], atol=1e-12)
     np.testing.assert_array_equal(mesh.xy[:V], old.xy)
     faces = np.split(mesh.vertex, mesh.start[1:-1])
     centres = np.array([mesh.xy[face].mean(0) for face in faces])
-    np.testing.assert_array_equal(bits(above, K - K // 2), centres @ lines[K // 2 :, :2].T + lines[K // 2 :, 2] > 0)
+    np.testing.assert_array_equal(bits(above, len(lines)), centres @ lines[:, :2].T + lines[:, 2] > 0)
     np.testing.assert_allclose(np.bincount(origin, areas(mesh), len(old.start) - 1), areas(old), rtol=1e-9)
     for face, centre in zip(origin, centres, strict=True):
         before = old.xy[old.vertex[old.start[face] : old.start[face + 1]]]
@@ -1562,8 +1626,8 @@ def test_values_of_any_shape_are_extended():
     cut(mesh, np.array([[-1, 1.5, 0.3]]))
     assert len(some) == 6 < len(mesh.xy) and len(mesh.added) >= 3
     np.testing.assert_allclose(mesh.extend(some), mesh.xy[:, 0], atol=1e-15)
-    images = mesh.xy[:6, :, None, None] * np.arange(6.0).reshape(1, 1, 2, 3)
-    np.testing.assert_allclose(mesh.extend(images), mesh.xy[..., None, None] * np.arange(6.0).reshape(2, 3), atol=1e-15)
+    images = mesh.xy[..., None, None] * np.arange(6.0).reshape(2, 3)
+    np.testing.assert_allclose(mesh.extend(images[:6]), images, atol=1e-15)
     np.testing.assert_array_equal(mesh.extend(mesh.xy), mesh.xy)
 
 
@@ -1592,7 +1656,11 @@ def arrangement(lines, corners):
     return count
 
 
-LATTICE = [([0, 0], [4, 0], [0, 4]), ([0, 0], [3, 0], [4, 2], [1, 3]), ([0, 0], [2, 0], [4, 1], [4, 3], [3, 4], [1, 4])]
+LATTICE = [
+    ([0, 0], [4, 0], [0, 4]),
+    ([0, 0], [3, 0], [4, 2], [1, 3]),
+    ([0, 0], [2, 0], [4, 1], [4, 3], [3, 4], [1, 4]),
+]
 places = st.tuples(st.integers(-1, 5), st.integers(-1, 5))
 
 
