@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import torch
 
-from .intercept import UNSEEN, Hold, check_points
+from .intercept import UNSEEN, Hold, check_points, flat
 from .pieces import PIECEWISE, NotPiecewiseAffineError
 
 CHUNK = 2**26
@@ -77,7 +77,7 @@ def _held(model, x, outputs, by_rows):
         x = x.contiguous(memory_format=torch.channels_last)  # convolutions run several times faster
     hold, leaf = Hold(), x.clone().requires_grad_()
     with torch.enable_grad():
-        own = hold.run(model, leaf).flatten(1)[:, outputs]
+        own = flat(hold.run(model, leaf))[:, outputs]
         if by_rows:
             rows = [_gradient(row, leaf, torch.ones_like(row), retain_graph=True) for row in own.unbind(1)]
             A = torch.stack(rows, 1)
@@ -85,9 +85,9 @@ def _held(model, x, outputs, by_rows):
             ones = torch.eye(own.shape[1], dtype=own.dtype, device=own.device)[:, None].expand(-1, len(x), -1)
             A = _gradient(own, leaf, ones, is_grads_batched=True).transpose(0, 1)
     with torch.no_grad():
-        b = hold.run(model, torch.zeros_like(x)).flatten(1)[:, outputs]
+        b = flat(hold.run(model, torch.zeros_like(x)))[:, outputs]
         if hold.rewritten:
-            own = model(x.clone()).flatten(1)[:, outputs]
+            own = flat(model(x.clone()))[:, outputs]
         _compare(AffineMap(A, b), x, own.detach())
     return A, b
 
@@ -136,14 +136,14 @@ def bias_terms(model, x, outputs=None):
         probing.run(model, x)
     probing.constants = []
     with torch.enable_grad():
-        values = probing.run(model, torch.zeros_like(x).requires_grad_()).flatten(1)
+        values = flat(probing.run(model, torch.zeros_like(x).requires_grad_()))
         names, probes, constants = zip(*probing.constants, strict=True) if probing.constants else ((), (), ())
         terms = {f"{number}:{name}": [] for number, name in enumerate(names, 1)}
         for c in _checked_outputs(outputs, values.shape[1]):
             column = values[:, c]
             gradients = torch.autograd.grad(column, probes, torch.ones_like(column), retain_graph=True) if probes else ()
             for term, gradient, constant in zip(terms.values(), gradients, constants, strict=True):
-                term.append((gradient * constant).flatten(1).sum(1))
+                term.append(flat(gradient * constant).sum(1))
     return {name: torch.stack(columns, 1) for name, columns in terms.items()}
 
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
-from .intercept import Hold, check_held, check_points
+from .intercept import Hold, check_held, check_points, flat
 from .pieces import NotPiecewiseAffineError
 
 
@@ -89,7 +89,7 @@ def region_codes(model, x):
                 f"{name} sees {tuple(many.shape)} numbers for {len(x)} points and {tuple(one.shape)} for one; "
                 "the points must stay on the first axis"
             )
-    return RegionCodes(together.names, [numbers.flatten(1) for numbers in together.numbers], len(x))
+    return RegionCodes(together.names, [flat(numbers) for numbers in together.numbers], len(x))
 
 
 class _Recorded(Hold):

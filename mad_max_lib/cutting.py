@@ -3,9 +3,9 @@
 import numpy as np
 import torch
 
-from .intercept import Intercept
+from .intercept import Intercept, flat
 from .mesh import Mesh, cut_candidates, cut_kinks
-from .pieces import Kinked, NotPiecewiseAffineError
+from .pieces import Kinked, NotPiecewiseAffineError, nonzero
 
 
 class Cut(Intercept):
@@ -30,7 +30,7 @@ class Cut(Intercept):
         return target
 
     def _at_all_vertices(self, tensor):
-        if len(tensor) == len(self.mesh.xy):
+        if tensor.dim() == 0 or len(tensor) == len(self.mesh.xy):
             return tensor
         if len(tensor) not in (first for first, *_ in self.mesh.added):
             raise RuntimeError("the points are not on the first axis")
@@ -41,17 +41,17 @@ class Cut(Intercept):
         if len(first) != len(self.mesh.xy):
             raise NotPiecewiseAffineError(f"{self.names[-1]} does not keep the points on the first axis")
         if isinstance(unit, Kinked):
-            steps = [step.flatten(1).cpu().numpy() for step in unit.steps()]
+            steps = [flat(step).cpu().numpy() for step in unit.steps()]
             h, codes, origin = cut_kinks(self.mesh, steps, self.size)
-            h = torch.from_numpy(h).to(first.device).reshape(-1, *first.shape[1:])
-            unit.u = h + unit.kinks[0]
+            h = torch.from_numpy(h).to(first.device).reshape(len(h), *first.shape[1:])
+            unit.u = h + unit.kinks[0] if nonzero(unit.kinks[0]) else h
             output = unit.own(unit.u) if unit.own else unit.choose()[0]
         else:
             candidates = ([part.cpu().numpy() for part in unit.candidate(r)] for r in range(unit.count))
             best, codes, origin = cut_candidates(self.mesh, candidates, self.size)
-            output = torch.from_numpy(best).to(first.device).reshape(-1, *unit.shape)
+            output = torch.from_numpy(best).to(first.device).reshape(len(best), *unit.shape)
         self.codes = [earlier[origin] for earlier in self.codes] + [codes]
-        self.size = max(self.size, abs(output).max().item() if output.numel() else 0.0)
+        self.size = max(self.size, *(abs(end.item()) for end in output.aminmax())) if output.numel() else self.size
         return output
 
 
@@ -91,6 +91,8 @@ class Chosen(Intercept):
 
     def meet(self, unit):
         output, _ = unit.choose()
+        if not output.numel():
+            return output
         numbers = self.codes[len(self.names) - 1].to(output.device)
         gap = (unit.held(unit.places(numbers.reshape(output.shape))) - output).abs().max().item()
         self.size = max(self.size, output.abs().max().item())

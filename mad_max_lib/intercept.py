@@ -88,9 +88,11 @@ class Intercept(TorchFunctionMode):
         if sum(map(self._is_marked, _tensors((args, kwargs)))) > (2 if name in ("maximum", "max") else 1):
             self._refuse(name, "bends the input at places that depend on the input")
         try:
-            unit = PIECEWISE[name](*args, **{k: v for k, v in kwargs.items() if k != "out"})
+            unit, words = PIECEWISE[name](*args, **{k: v for k, v in kwargs.items() if k != "out"}), None
         except NotPiecewiseAffineError as error:
-            self._refuse(name, str(error))
+            words = str(error)
+        if words:
+            self._refuse(name, words)
         if inplace and name != "relu":
             unit.own = None  # its derivative would need the values that are overwritten
         self.names.append(f"{len(self.names) + 1}:{name}")
@@ -182,6 +184,13 @@ def _tensors(tree):
     elif not isinstance(tree, (tuple, list)):
         return []
     return [tensor for branch in tree for tensor in _tensors(branch)]
+
+
+def flat(tensor):
+    """One row for each point: (N, everything else)."""
+    if tensor.dim() == 0:
+        raise NotPiecewiseAffineError("model must have an output for each point, got one number for all of them")
+    return tensor.reshape(len(tensor), tensor[0].numel())
 
 
 def _stays_floating(args, kwargs):

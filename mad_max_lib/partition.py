@@ -13,7 +13,7 @@ from matplotlib.path import Path
 from .codes import RegionCodes, region_codes
 from .figures import CLASSES
 from .cutting import Chosen, Cut, CutAnew
-from .intercept import UNSEEN, Hold
+from .intercept import UNSEEN, Hold, flat
 from .mesh import cut_candidates, cut_kinks
 from .pieces import NotPiecewiseAffineError
 
@@ -48,7 +48,8 @@ def partition(model, plane=None, bounds=(-1, 1, -1, 1)):
 
     The rectangle starts as one polygon. At every nonlinear call the polygons are cut along the kink of every
     unit, which is straight inside each of them. All arithmetic is in float64, whatever the network's dtype; a
-    vertex within a relative 1e-11 of a kink counts as on it. Raises ``NotPiecewiseAffineError`` if a function on
+    vertex counts as on a kink if the unit is there below 1e-11 of its largest value, or below 1e-12 of the largest
+    number met so far. Raises ``NotPiecewiseAffineError`` if a function on
     the way, or in the end the model's own output, is not affine on a region. Source: Humayun, Balestriero,
     Balakrishnan and Baraniuk, *SplineCam*; the regions: *Mad Max*.
 
@@ -67,21 +68,32 @@ def partition(model, plane=None, bounds=(-1, 1, -1, 1)):
     >>> len(partition(torch.relu))
     4
     """
-    left, right, bottom, top = bounds
-    if not (np.isfinite(bounds).all() and left < right and bottom < top):
+    edges = np.asarray(bounds, float) if np.shape(bounds) == (4,) else np.full(4, np.nan)
+    if not (np.isfinite(edges).all() and edges[0] < edges[1] and edges[2] < edges[3]):
         raise ValueError(f"bounds must be (left, right, bottom, top) with left < right, bottom < top, got {bounds}")
+    if not callable(model):
+        raise TypeError(f"model must be a network or a function, got {type(model).__name__}, which is not callable")
     device = "cpu"
     if isinstance(model, torch.nn.Module):
         model = copy.deepcopy(model).double()  # as it is now: training may go on
         device = next((p.device for p in model.parameters()), device)
-    plane = plane or Plane(*torch.tensor([[0.0, 0.0], [1.0, 0.0], [0.0, 1.0]], device=device))
-    if not (isinstance(plane, Plane) and plane.origin.shape == plane.u.shape == plane.v.shape):
-        raise ValueError("plane must be a Plane whose origin, u and v have the shape of one input")
+    plane = plane if plane is not None else Plane(*torch.tensor([[0.0, 0.0], [1.0, 0.0], [0.0, 1.0]], device=device))
+    if not (isinstance(plane, Plane) and all(isinstance(part, torch.Tensor) for part in plane)):
+        raise TypeError(f"plane must be a Plane of three tensors, got {type(plane).__name__}")
+    for name, part in plane._asdict().items():
+        if part.shape != plane.origin.shape or part.is_complex() or not part.isfinite().all():
+            raise ValueError(f"plane must be finite and real, origin, u and v in the shape of one input, got {name} {part}")
+    try:
+        with torch.no_grad():
+            model(plane.points(edges.reshape(2, 2).T))
+    except Exception as error:
+        shape = tuple(plane.origin.shape)
+        raise ValueError(f"model cannot take the points of plane, float64 of shape (2, *{shape}): {error}") from error
     for cutter in (Cut, CutAnew):  # anew, if the model counts its points, or keeps views of them
         try:
             with torch.no_grad():
-                return Partition(model, plane, bounds, cutter(plane, bounds))
-        except (RuntimeError, NotPiecewiseAffineError) as error:
+                return Partition(model, plane, tuple(edges), cutter(plane, edges))
+        except Exception as error:  # whatever a model does when points join on the way
             reason = error
     raise reason
 
@@ -108,7 +120,7 @@ class Partition:
 
     def __init__(self, model, plane, bounds, cutter):
         self.model, self.plane, self.bounds = model, plane, bounds
-        values = cutter.find(model).flatten(1)
+        values = flat(cutter.find(model))
         self._mesh, self._values = cutter.mesh, cutter.mesh.extend(values.cpu().numpy())
         self.codes = RegionCodes(cutter.names, map(torch.from_numpy, cutter.codes), len(self))
         self._check_model(np.arange(0, len(self), max(1, len(self) // 500)))
@@ -152,16 +164,18 @@ class Partition:
     @cached_property
     def neighbours(self):
         sides = self._mesh.sides()
-        return np.sort(sides[(sides >= 0).all(1)], 1)
+        return np.unique(np.sort(sides[(sides >= 0).all(1)], 1), axis=0)
 
     @cached_property
     @torch.no_grad()
     def _affine(self):
-        hold, F = Hold(), len(self)  # the model itself, held at the pieces it chooses inside each region
+        hold, (left, right, bottom, top) = Hold(), self.bounds  # the model itself, held inside each region
         hold.run(self.model, self.plane.points(self.centers))
-        corners = (self.plane.points(np.tile(corner, (F, 1))) for corner in ([0.0, 0.0], [1.0, 0.0], [0.0, 1.0]))
-        b, at_u, at_v = (hold.run(self.model, corner).flatten(1).cpu().numpy() for corner in corners)
-        return np.stack([at_u - b, at_v - b], -1), b
+        corners = np.array([[left, bottom], [right, bottom], [left, top]])
+        points = (self.plane.points(np.tile(corner, (len(self), 1))) for corner in corners)
+        start, at_s, at_t = (flat(hold.run(self.model, point)).cpu().numpy() for point in points)
+        A = np.stack([(at_s - start) / (right - left), (at_t - start) / (top - bottom)], -1)
+        return A, start - A @ corners[0]
 
     A = property(lambda self: self._affine[0])
     b = property(lambda self: self._affine[1])
@@ -169,8 +183,9 @@ class Partition:
     @torch.no_grad()
     def _check_model(self, faces):
         """Raise unless the model's own output at centres is the mean of its values at the corners."""
-        own = self.model(self.plane.points(self.centers[faces])).flatten(1).cpu().numpy()
-        error = abs(own - self._mean(self._values)[faces]).max()
+        truth, points = self._mean(self._values)[faces], self.plane.points(self.centers[faces])
+        own, alone = (flat(self.model(part)).cpu().numpy() for part in (points, points[:1]))
+        error = max(abs(own - truth).max(), abs(alone - truth[:1]).max())
         if not error <= 1e-9 * max(abs(self._values).max(), 1e-300):
             raise NotPiecewiseAffineError(f"the model's own output is not affine on a region, by {error:.1e}: {UNSEEN}")
 
@@ -200,6 +215,10 @@ class Partition:
         On a border ties go to the lowest piece, as everywhere.
         """
         points, (left, right, bottom, top) = np.asarray(points, float), self.bounds
+        if points.ndim != 2 or points.shape[1] != 2 or not np.isfinite(points).all():
+            raise ValueError(f"points must be finite, of shape (N, 2), got shape {points.shape}")
+        if not len(points):
+            return np.zeros(0, int)
         inside = ((points >= (left, bottom)) & (points <= (right, top))).all(1)
         with torch.no_grad():
             there = region_codes(self.model, self.plane.points(points)).all().cpu()
@@ -245,11 +264,13 @@ class Partition:
     def draw(self, ax, labels=None, colors=CLASSES, lw=0.6):
         """Draw the regions, filled by class (the largest output) or by one label for each region."""
         mesh, labels = self._decided if labels is None else (self._mesh, np.asarray(labels))
+        if labels.shape != (len(mesh.start) - 1,) or labels.dtype.kind not in "iub" or labels.min() < 0:
+            raise ValueError(f"labels must hold a whole number from 0 for each of {len(self)} regions, got {labels}")
         codes = np.full(len(mesh.vertex), Path.LINETO)
         codes[mesh.start[:-1]] = Path.MOVETO  # a fill closes each region by itself
         for label in np.unique(labels):  # all regions of a label as one path: much faster than one by one
             mine = np.repeat(labels == label, np.diff(mesh.start))
-            pale = 1 - 0.45 * (1 - np.array(to_rgb(colors[label])))
+            pale = 1 - 0.45 * (1 - np.array(to_rgb(colors[label % len(colors)])))
             path = Path(mesh.xy[mesh.vertex[mine]], codes[mine])
             ax.add_artist(PathPatch(path, facecolor=pale, lw=0, antialiased=False))
         ends = self._mesh.xy[self._mesh.ends].reshape(-1, 2)

@@ -33,12 +33,12 @@ class Kinked:
     def held(self, pieces):
         """The output with the pieces held: affine in u."""
         output = self.u * self._of_piece(self.slopes, pieces)
-        return output + self._of_piece(self.intercepts, pieces) if any(map(_nonzero, self.intercepts)) else output
+        return output + self._of_piece(self.intercepts, pieces) if any(map(nonzero, self.intercepts)) else output
 
     def _of_piece(self, numbers, pieces):
         if numbers is OPEN:
             return pieces
-        return sum(n * (pieces == r).to(self.u.dtype) for r, n in enumerate(numbers[: self.count]) if _nonzero(n))
+        return sum(n * (pieces == r).to(self.u.dtype) for r, n in enumerate(numbers[: self.count]) if nonzero(n))
 
     def numbers(self, pieces):
         """The numbers of the pieces, from 0, and back."""
@@ -51,7 +51,7 @@ class Kinked:
 
     def steps(self):
         """For each kink, a function of the input that is positive above it."""
-        return [self.u - kink if _nonzero(kink) else self.u for kink in self.kinks]
+        return [self.u - kink if nonzero(kink) else self.u for kink in self.kinks]
 
 
 class Largest:
@@ -81,7 +81,7 @@ class Largest:
 
     def candidate(self, r):
         """Candidate r of every unit, and which units have none."""
-        return self.candidates[..., r].flatten(1), torch.tensor(False)
+        return self.candidates[..., r].reshape(len(self.candidates), -1), torch.tensor(False)
 
 
 class Pool(Largest):
@@ -113,7 +113,7 @@ class Pool(Largest):
         return windows.gather(-1, numbers.long().reshape(*windows.shape[:-1], 1)).reshape(numbers.shape)
 
 
-def _nonzero(number):
+def nonzero(number):
     return not isinstance(number, Number) or number != 0
 
 

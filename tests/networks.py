@@ -66,7 +66,7 @@ def constant(*shape):
 
 
 def pre_activation(n, h):
-    """What the shortcut carries has been through the first ReLU, and the second's output is not even named."""
+    """What the shortcut carries has been through the first ReLU, and the second's output has no name."""
     g = n.b(n.relu(h))
     F.relu(g, inplace=True)
     return n.c(g) + h
@@ -143,7 +143,8 @@ ZOO = {
     "relu in place": (lambda: reused(ReLU(inplace=True)), (5,), "relu relu"),
     "relu in place on the input": (
         lambda: Net(lambda n, x: n.out(torch.cat([F.relu_(x), x], 1)), out=Linear(10, 3)), (5,), "relu"),
-    "relu in place before a shortcut": (lambda: between(pre_activation, relu=ReLU(inplace=True)), (5,), "relu relu"),
+    "relu in place before a shortcut": (
+        lambda: between(pre_activation, relu=ReLU(inplace=True)), (5,), "relu relu"),
     "relu in place on a part": (lambda: between(part_in_place), (5,), "relu"),
     "sums in place": (lambda: between(sums_in_place, six=constant(6)), (5,), "relu relu relu"),
     "relu functions": (

@@ -16,10 +16,7 @@ def known(reason):
     return pytest.mark.xfail(strict=True, reason=reason)
 
 
-in_place = known("autograd finds that leaky_relu's input was overwritten")
-each_network = pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=in_place if name == "leaky relu in place" else ()) for name in ZOO]
-)
+each_network = pytest.mark.parametrize("name", ZOO)
 
 
 def size(affine, x):
@@ -254,7 +251,6 @@ def test_without_gradients_and_with_frozen_parameters(name):
     assert torch.equal(mm.affine_map(model, learning).A, A) and learning.grad is None
 
 
-@known("asks for gradients with gradients off")
 def test_bias_terms_without_gradients():
     model, shape = build("mlp")
     with torch.no_grad():
@@ -313,7 +309,6 @@ def test_outputs_that_are_not_there(function, outputs):
         function(model, points(shape), outputs)
 
 
-@known("outputs are not checked before int() and the loop")
 @pytest.mark.parametrize("outputs", [1, 1.5, "ab", [0.5], [None], [[0, 1]]])
 @pytest.mark.parametrize("function", [mm.affine_map, mm.bias_terms])
 def test_outputs_that_are_no_list_of_numbers(function, outputs):
@@ -449,8 +444,8 @@ SLOPES = nn.PReLU(3)
 SLOPES.weight.data[:] = torch.tensor([0.5, -3.0, 2.0])
 STEEPEST = [
     (nn.ReLU(), (5,), 1), (nn.LeakyReLU(0.1), (5,), 1), (nn.LeakyReLU(-3), (5,), 3), (nn.Hardtanh(), (5,), 1),
-    (nn.ReLU6(), (5,), 1), (nn.PReLU(init=0.2), (5,), 1), (nn.PReLU(4, init=-2.5), (4, 3), 2.5), (SLOPES, (3,), 3),
-    (nn.Flatten(), (5, 2), 1), (nn.Dropout(), (5,), 1), (nn.Identity(), (5,), 1),
+    (nn.ReLU6(), (5,), 1), (nn.PReLU(init=0.2), (5,), 1), (nn.PReLU(4, init=-2.5), (4, 3), 2.5),
+    (SLOPES, (3,), 3), (nn.Flatten(), (5, 2), 1), (nn.Dropout(), (5,), 1), (nn.Identity(), (5,), 1),
     (nn.MaxPool1d(2), (1, 6), 1), (nn.MaxPool1d(3, 1), (1, 6), 3**0.5), (nn.MaxPool1d(3, 2), (2, 7), 2**0.5),
     (nn.MaxPool1d(2, 1, dilation=2), (1, 6), 2**0.5), (nn.MaxPool1d(3, 1), (1, 4), 2**0.5),
     (nn.MaxPool1d(2, 1, 1), (1, 1), 2**0.5), (nn.MaxPool2d(3, 1, 1), (1, 2, 2), 2),
@@ -494,22 +489,31 @@ class Twice(nn.Module):
         return x + torch.relu(3 * x)
 
 
-@known("counts only the nonlinear calls of such a layer, and has no slope for a maximum")
-def test_layers_that_are_not_of_one_kind_are_not_counted_too_low():
-    x = points((5,))
-    for layer, steepest in [
-        (Twice(), 4),
-        (Net(lambda n, x: torch.maximum(2 * x, -x)), 2),
+@pytest.mark.parametrize(
+    "layer", [Twice(), Net(lambda n, x: torch.maximum(2 * x, -x)), nn.Sequential(Twice(), nn.ReLU())]
+)
+def test_layers_that_bend_and_more_have_no_bound(layer):
+    with pytest.raises(
+        TypeError, match="layers must be affine or a nonlinearity alone, got (Twice|Net) with both"
+    ):
+        mm.lipschitz_bound(nn.Sequential(nn.Linear(5, 5).double().to(mm.device()), layer), points((5,)))
+
+
+@known("an entry that several units look at is counted once")
+@pytest.mark.parametrize(
+    "layer, steepest",
+    [
         (Net(lambda n, x: torch.maximum(x.amax(1, keepdim=True), x)), 5**0.5),
-        (Net(lambda n, x: F.relu(x).amax(1, keepdim=True).clamp(torch.zeros(4).to(x))), 2),
+        (Net(lambda n, x: x.amax(1, keepdim=True).clamp(torch.zeros(4).to(x))), 2),
         (Net(lambda n, x: torch.maximum(x.amax(1, keepdim=True), torch.zeros(4).to(x))), 2),
-    ]:
-        model = nn.Sequential(layer)
-        try:
-            bound = mm.lipschitz_bound(model, x)
-        except (TypeError, ValueError):
-            continue
-        assert bound >= steepest
+    ],
+)
+def test_broadcast_entries_are_not_counted_too_low(layer, steepest):
+    try:
+        bound = mm.lipschitz_bound(nn.Sequential(layer), points((5,)))
+    except TypeError:
+        return
+    assert bound >= steepest * (1 - 1e-12)
 
 
 def test_the_bound_is_for_chains():
@@ -524,6 +528,6 @@ def test_the_bound_is_for_chains():
 def test_a_largest_entry_is_as_steep_as_the_steepest_candidate():
     for layer, steepest in [
         (Net(lambda n, x: x.amax(1, keepdim=True)), 1),
-        (Net(lambda n, x: x.max(1).values[:, None]), 1),
+        (Net(lambda n, x: torch.max(x, 1, keepdim=True).values), 1),
     ]:
         assert mm.lipschitz_bound(nn.Sequential(layer), points((5,))) == steepest
