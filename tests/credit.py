@@ -222,9 +222,6 @@ def count_regions_in_floats(A, b, bounds, inside=True):
 
 def count_regions_with_tolerance(A, b, bounds):
     """The library's partition, which takes a very small region for rounding."""
-    import torch
-
-
     W, offset = torch.from_numpy(A).double(), torch.from_numpy(b).double()
     return len(mm.partition(lambda x: torch.relu(x @ W.T + offset), bounds=bounds))
 

@@ -12,10 +12,6 @@ import mad_max_lib as mm
 DTYPES = [torch.float64, torch.float32]
 
 
-def known(reason):
-    return pytest.mark.xfail(strict=True, reason=reason)
-
-
 each_network = pytest.mark.parametrize("name", ZOO)
 
 
@@ -499,7 +495,6 @@ def test_layers_that_bend_and_more_have_no_bound(layer):
         mm.lipschitz_bound(nn.Sequential(nn.Linear(5, 5).double().to(mm.device()), layer), points((5,)))
 
 
-@known("an entry that several units look at is counted once")
 @pytest.mark.parametrize(
     "layer, steepest",
     [
