@@ -1345,6 +1345,16 @@ def test_the_size_of_the_weights_does_not_matter(power):
     assert np.allclose(q.A / factor, p.A, rtol=1e-9)
 
 
+@pytest.mark.parametrize("size", [1, 1e4, 1e9, 1e-4])
+def test_many_lines_through_one_point_whatever_the_size_of_the_weights(size):
+    angles = np.linspace(0, np.pi, 12, endpoint=False) + 0.1
+    W = size * np.stack([np.cos(angles), np.sin(angles)], 1)
+    for function in (ReLU(), Hardtanh(0, size), Net(lambda n, h: torch.maximum(h, -h))):
+        p = mm.partition(Sequential(affine(W, -W @ [0.3, 0.1]), function), bounds=(-0.5, 0.6, -0.5, 0.6))
+        assert len(p) == 24 and p.codes[0].max() == 1
+        p.check()
+
+
 @pytest.mark.parametrize("depth", [2, 4, pytest.param(6, marks=TINY), pytest.param(8, marks=TINY)])
 def test_small_first_weights(depth):
     """Weights of standard deviation 0.01 without biases: each layer makes its input 20 times smaller."""
