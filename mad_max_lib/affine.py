@@ -19,7 +19,8 @@ class AffineMap(NamedTuple):
 
     def __call__(self, x):
         """The outputs ``A x + b``, (N, C), for N points x."""
-        return (self.A.flatten(2) @ x.flatten(1)[..., None])[..., 0] + self.b
+        A = self.A.reshape(*self.A.shape[:2], -1)
+        return (A @ x.reshape(len(x), -1, 1))[..., 0] + self.b
 
 
 def affine_map(model, x, outputs=None):
@@ -53,7 +54,7 @@ def affine_map(model, x, outputs=None):
     """
     x, probe = check_points(model, x), Hold()
     with torch.no_grad():
-        outputs = _checked_outputs(outputs, probe.run(model, x[:1])[0].numel())
+        outputs = _checked_outputs(outputs, flat(probe.run(model, x[:1])).shape[1])
     by_rows = any("conv" in name for name in probe.functions)  # where batched gradients are slow
     parts = [_held(model, part, outputs, by_rows) for part in x.split(max(1, CHUNK // probe.bytes))]
     return AffineMap(*(parts[0] if len(parts) == 1 else map(torch.cat, zip(*parts, strict=True))))
@@ -189,7 +190,8 @@ def local_lipschitz(model, x):
     >>> local_lipschitz(torch.abs, torch.tensor([[3.0, -4.0]]))
     tensor([1.])
     """
-    return torch.linalg.matrix_norm(affine_map(model, x).A.flatten(2), ord=2)
+    A = affine_map(model, x).A
+    return torch.linalg.matrix_norm(A.reshape(*A.shape[:2], -1), ord=2)
 
 
 def lipschitz_bound(model, x):
@@ -224,7 +226,8 @@ def lipschitz_bound(model, x):
         if isinstance(layer, torch.nn.Sequential):
             bound *= lipschitz_bound(layer, x)
         else:
-            if steepest.names and len(steepest.functions) > 1:
+            spread = after.numel() > x.numel() and "pool" not in steepest.functions[0]  # by broadcasting
+            if steepest.names and (len(steepest.functions) > 1 or spread):
                 raise TypeError(f"layers must be affine or a nonlinearity alone, got {type(layer).__name__} with both")
             bound *= steepest.slope if steepest.names else local_lipschitz(layer, x).item()
         x, steepest = after, _Steepest()

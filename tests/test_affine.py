@@ -132,6 +132,36 @@ def test_chosen_outputs(name):
         torch.testing.assert_close(sum(terms.values()), b[:, chosen], rtol=1e-12, atol=1e-12)
 
 
+def test_one_output_may_come_without_an_axis_of_its_own():
+    model, shape = build("mlp")
+    x = points(shape)
+    A, b = mm.affine_map(model, x, [1])
+    one = Net(lambda n, x: n.model(x)[:, 1], model=model)
+    assert torch.equal(mm.affine_map(one, x).A, A) and torch.equal(mm.affine_map(one, x).b, b)
+    torch.testing.assert_close(sum(mm.bias_terms(one, x).values()), b)
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        mm.affine_map,
+        mm.bias_terms,
+    ],
+)
+def test_one_output_for_all_points_is_refused(function):
+    with pytest.raises(mm.NotPiecewiseAffineError, match="model must have an output for each point"):
+        function(lambda x: x.sum(), points((5,)))
+
+
+def test_inputs_may_be_numbers():
+    model = Net(lambda n, x: torch.stack([x.relu(), 2 - x], 1))
+    x = points((), N=4)
+    A, b = mm.affine_map(model, x)
+    torch.testing.assert_close(A * x[:, None] + b, model(x))
+    assert mm.region_codes(model, x)[0].tolist() == (x > 0).long()[:, None].tolist()
+    assert len(mm.local_lipschitz(model, x)) == 4
+
+
 # ---------------------------------------------------------------- ties
 
 F64 = dict(dtype=torch.float64)
@@ -509,6 +539,18 @@ def test_broadcast_entries_are_not_counted_too_low(layer, steepest):
     except TypeError:
         return
     assert bound >= steepest * (1 - 1e-12)
+
+
+@pytest.mark.parametrize("function", [torch.maximum, torch.clamp])
+def test_entries_broadcast_by_one_function_are_not_counted_too_low(function):
+    constant, x = torch.zeros(4, **F64).to(mm.device()), points((1,)).abs()
+    model = nn.Sequential(Net(lambda n, x: function(x, constant)))
+    assert (mm.local_lipschitz(model, x) == 2).all()
+    try:
+        bound = mm.lipschitz_bound(model, x)
+    except TypeError:
+        return
+    assert bound >= 2
 
 
 def test_the_bound_is_for_chains():
