@@ -1,8 +1,14 @@
 """The book's data: generated or shipped with scikit-learn, never downloaded."""
 
+import random
+import zipfile
+import zlib
+from functools import cache
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+from mnist1d.data import make_dataset
 from sklearn import datasets
 
 from .arrays import check_generator
@@ -76,6 +82,133 @@ def digits(rng, n_train=797):
     order = rng.permutation(np.delete(np.arange(len(x)), BOOK_DIGIT))
     test, train = np.append(BOOK_DIGIT, order[:999]), order[999 : 999 + n_train]
     return Data(x[train] / 16, y[train], x[test] / 16, y[test])
+
+
+def mnist1d(rng, n_train=4000):
+    """The benchmark MNIST-1D (Greydanus, 2020): signals of 40 numbers in ten classes, generated here.
+
+    Each is a short pulse, one shape a class, that was stretched, shifted, sheared and mixed with noise.
+
+    Parameters
+    ----------
+    rng : numpy Generator
+        Chooses which 1,000 of the 5,000 published signals are for testing.
+    n_train : int
+        How many of the 4,000 others to train on.
+
+    Returns
+    -------
+    Data with signals as rows of 40 numbers
+
+    Examples
+    --------
+    >>> data = mnist1d(np.random.default_rng(0), n_train=500)
+    >>> data.x_train.shape, data.x_test.shape
+    ((500, 40), (1000, 40))
+    """
+    check_generator(rng)
+    if not isinstance(n_train, (int, np.integer)) or not 1 <= n_train <= 4000:
+        raise ValueError(f"n_train must be a whole number from 1 to 4000, got {n_train!r}")
+    x, y = _signals()
+    order = rng.permutation(len(x))
+    test, train = order[:1000], order[1000 : 1000 + n_train]
+    return Data(x[train], y[train], x[test], y[test])
+
+
+@cache
+def _signals():
+    """The published signals and labels. The package seeds Python's and NumPy's global generators: undone."""
+    states = random.getstate(), np.random.get_state()
+    try:
+        made = make_dataset()
+    finally:
+        random.setstate(states[0])
+        np.random.set_state(states[1])
+    return np.concatenate([made["x"], made["x_test"]]), np.concatenate([made["y"], made["y_test"]])
+
+
+def from_file(path):
+    """Data from an .npz file with the arrays x_train, y_train, x_test, y_test.
+
+    Parameters
+    ----------
+    path : str or Path
+
+    Returns
+    -------
+    Data
+
+    Raises
+    ------
+    FileNotFoundError
+        No such file.
+    ValueError
+        The file is truncated or corrupted, an array is missing or does not fit the others.
+
+    Examples
+    --------
+    >>> import tempfile, pathlib
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     np.savez(pathlib.Path(folder, "mine.npz"), **digits(np.random.default_rng(0))._asdict())
+    ...     from_file(pathlib.Path(folder, "mine.npz")).x_test.shape
+    (1000, 64)
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"path must name an .npz file with {', '.join(Data._fields)}; there is none at {path}")
+    try:
+        with np.load(path) as arrays:
+            parts = {name: arrays[name] for name in Data._fields if name in arrays}
+    except (OSError, EOFError, ValueError, AttributeError, zipfile.BadZipFile, zlib.error) as error:
+        raise ValueError(f"{path} is no readable .npz file: {error}") from error
+    if missing := [name for name in Data._fields if name not in parts]:
+        raise ValueError(f"{path} must hold {', '.join(Data._fields)}; missing: {', '.join(missing)}")
+    return _checked(Data(**parts))
+
+
+def from_openml(name, rng, n_test):
+    """A data set of openml.org by its name, such as "CIFAR_10_small", through scikit-learn, which keeps a copy.
+
+    Parameters
+    ----------
+    name : str
+    rng : numpy Generator
+        Chooses the split.
+    n_test : int
+        How many points are for testing.
+
+    Returns
+    -------
+    Data; labels become numbers from 0 in alphabetical order
+
+    Raises
+    ------
+    ConnectionError
+        No network and no copy.
+    """
+    check_generator(rng)
+    try:
+        x, y = datasets.fetch_openml(name, return_X_y=True, as_frame=False, parser="liac-arff")
+    except OSError as error:
+        raise ConnectionError(f"openml.org does not answer ({error}); give a file to from_file instead") from error
+    if not 1 <= n_test < len(x):
+        raise ValueError(f"n_test must be from 1 to {len(x) - 1}, got {n_test!r}")
+    order, labels = rng.permutation(len(x)), np.unique(y, return_inverse=True)[1]
+    test, train = order[:n_test], order[n_test:]
+    return _checked(Data(x[train], labels[train], x[test], labels[test]))
+
+
+def _checked(data):
+    """The data, if points and labels fit each other."""
+    for part in ("train", "test"):
+        x, y = getattr(data, f"x_{part}"), getattr(data, f"y_{part}")
+        if x.ndim < 2 or x.dtype.kind not in "biuf" or not np.isfinite(x).all():
+            raise ValueError(f"x_{part} must hold finite numbers, a row a point, got {x.dtype} {x.shape}")
+        if y.shape != x.shape[:1] or not len(y) or y.dtype.kind not in "iu":
+            raise ValueError(f"y_{part} must hold an integer for each of {len(x)} points, got {y.dtype} {y.shape}")
+    if data.x_train.shape[1:] != data.x_test.shape[1:]:
+        raise ValueError(f"x_train and x_test must hold alike points, got {data.x_train.shape} and {data.x_test.shape}")
+    return data
 
 
 BOOK_DIGIT = 13  # a 3, written clearly but not perfectly

@@ -1,15 +1,17 @@
-"""Training: one loop, one rule for the device, one way to draw weights."""
+"""Training: the rule for the device, one network, many seeds at once, and what their pairs say."""
 
+import copy
 import os
 from numbers import Real
+from typing import NamedTuple
 
 import numpy as np
 import torch
+from scipy.special import stdtrit
 from torch import nn
 from tqdm.auto import tqdm
 
-from .arrays import cast, check_generator, check_input, namespace
-from .data import moons_and_circles
+from .arrays import cast, check_generator, check_input, check_parameter, namespace
 
 
 def device():
@@ -36,44 +38,6 @@ def device():
     if wish == "cuda" and not has_gpu:
         raise ValueError("MAD_MAX_DEVICE is cuda, but torch finds no GPU here; use auto or cpu")
     return torch.device("cuda" if has_gpu and wish != "cpu" else "cpu")
-
-
-def mlp(sizes, rng, dtype=torch.float64):
-    """A multilayer perceptron: dense layers of the given sizes with a ReLU between any two.
-
-    Weights are normal with variance 2 / fan-in (He), biases uniform in -1/2 to 1/2; drawn by NumPy
-    on the CPU, so that every device starts alike.
-
-    Parameters
-    ----------
-    sizes : list of int
-        Input dimension, hidden widths, number of outputs.
-    rng : numpy Generator
-    dtype : torch floating type
-
-    Returns
-    -------
-    nn.Sequential on the book's device
-
-    Examples
-    --------
-    >>> model = mlp([2, 45, 4], np.random.default_rng(0))
-    >>> model(torch.zeros(1, 2, dtype=torch.float64, device=device())).shape
-    torch.Size([1, 4])
-    """
-    check_generator(rng)
-    if len(sizes) < 2 or not all(isinstance(size, (int, np.integer)) and size >= 1 for size in sizes):
-        raise ValueError(f"sizes must be two or more whole numbers of at least 1, got {sizes!r}")
-    if not dtype.is_floating_point:
-        raise TypeError(f"dtype must be a torch floating type, got {dtype}")
-    layers = []
-    for fan_in, fan_out in zip(sizes, sizes[1:]):  # noqa: B905
-        with torch.random.fork_rng(devices=[]), torch.no_grad():  # torch's own draw leaves no trace
-            linear = nn.Linear(fan_in, fan_out, dtype=dtype)
-            linear.weight.copy_(torch.from_numpy(rng.normal(0, (2 / fan_in) ** 0.5, (fan_out, fan_in))))
-            linear.bias.copy_(torch.from_numpy(rng.uniform(-0.5, 0.5, fan_out)))
-        layers += [linear, nn.ReLU()]
-    return nn.Sequential(*layers[:-1]).to(device())
 
 
 def fit(model, x, y, epochs, rng, batch=50, lr=1e-3, on_step=None):
@@ -106,18 +70,14 @@ def fit(model, x, y, epochs, rng, batch=50, lr=1e-3, on_step=None):
 
     Examples
     --------
+    >>> import mad_max_lib as mm
     >>> rng = np.random.default_rng(0)
-    >>> x, y = moons_and_circles(200, rng)
-    >>> losses = fit(mlp([2, 16, 4], rng), x, y, epochs=20, rng=rng)
+    >>> x, y = mm.data.moons_and_circles(200, rng)
+    >>> losses = fit(mm.mlp([2, 16, 4], rng), x, y, epochs=20, rng=rng)
     >>> bool(losses[-1] < losses[0])
     True
     """
-    check_generator(rng)
-    for name, count in {"epochs": epochs, "batch": batch}.items():
-        if not isinstance(count, (int, np.integer)) or count < 1:
-            raise ValueError(f"{name} must be a whole number of at least 1, got {count!r}")
-    if not isinstance(lr, Real) or not 0.0 < lr < float("inf"):
-        raise ValueError(f"lr must be a positive number, got {lr!r}")
+    _check_run(rng, epochs, batch, lr)
     x, y = _checked(model, x, y)
     adam = torch.optim.Adam(model.parameters(), lr=lr)
     model.train()
@@ -138,6 +98,16 @@ def fit(model, x, y, epochs, rng, batch=50, lr=1e-3, on_step=None):
                 on_step(len(losses))
     model.eval()
     return torch.stack(losses).cpu().numpy()
+
+
+def _check_run(rng, epochs, batch, lr):
+    """Raise unless a training run can be made with these."""
+    check_generator(rng)
+    for name, count in {"epochs": epochs, "batch": batch}.items():
+        if not isinstance(count, (int, np.integer)) or count < 1:
+            raise ValueError(f"{name} must be a whole number of at least 1, got {count!r}")
+    if not isinstance(lr, Real) or not 0.0 < lr < float("inf"):
+        raise ValueError(f"lr must be a positive number, got {lr!r}")
 
 
 def _checked(model, x, y):
@@ -164,27 +134,143 @@ def _checked(model, x, y):
     return x, y.to(parameter.device)
 
 
-def toy_network(on_step=None):
-    """The book's 2-D network, 2-45-45-4 with ReLUs, trained on moons and circles in a few seconds.
+class Scores(NamedTuple):
+    """Share of right answers in percent after every epoch, for S networks: two (S, epochs) arrays."""
+
+    train: np.ndarray
+    test: np.ndarray
+
+
+def fit_many(models, data, epochs, rngs, batch=50, lr=1e-3, penalty=None, after_step=None):
+    """Train S networks of one architecture side by side, as one network whose weights have one axis more.
+
+    Each network sees its own data in its own order, exactly as `fit` would show them to it alone.
 
     Parameters
     ----------
-    on_step : function ``on_step(step, model)``, optional
-        Called before the first step and after every step.
+    models : list of S nn.Modules
+        Alike but for their weights; trained in place.
+    data : list of S Data
+        Of equal sizes. Training labels may be wrong on purpose; the test sets only measure.
+    epochs : int
+    rngs : list of S numpy Generators
+        Each draws the order of its network's points.
+    batch : int
+    lr : float
+        Adam's step size.
+    penalty : function ``penalty(weights, x, logits)``, optional
+        One number to add to the loss, the sum over the networks. `weights` maps the name of each parameter
+        to its S copies, (S, ...); x is (S, batch, ...), logits (S, batch, C).
+    after_step : function ``after_step(weights)``, optional
+        Called after every step, without gradients; may change the weights in place.
 
     Returns
     -------
-    model, x (400, 2), y (400,)
+    Scores
+
+    Raises
+    ------
+    FloatingPointError
+        A loss became NaN or infinite.
 
     Examples
     --------
-    >>> model, x, y = toy_network()
-    >>> predicted = model(torch.from_numpy(x).to(device())).argmax(1).cpu().numpy()
-    >>> float((predicted == y).mean())
-    1.0
+    >>> import mad_max_lib as mm
+    >>> rngs = [np.random.default_rng(seed) for seed in range(3)]
+    >>> data = [mm.data.digits(rng, n_train=100) for rng in rngs]
+    >>> scores = fit_many([mm.mlp([64, 32, 10], rng) for rng in rngs], data, epochs=20, rngs=rngs, lr=1e-2)
+    >>> scores.test.shape, bool((scores.test[:, -1] > 60).all())
+    ((3, 20), True)
     """
-    rng = np.random.default_rng(1810)
-    x, y = moons_and_circles(400, rng)
-    model = mlp([2, 45, 45, 4], rng)
-    fit(model, x, y, epochs=80, rng=rng, lr=3e-3, on_step=on_step and (lambda step: on_step(step, model)))
-    return model, x, y
+    S = len(models)
+    if S < 1 or len(data) != S or len(rngs) != S:
+        raise ValueError(f"models, data and rngs must be lists of one length, got {S}, {len(data)}, {len(rngs)}")
+    for rng in rngs:
+        _check_run(rng, epochs, batch, lr)
+    if len({tuple(np.shape(part) for part in parts) for parts in data}) > 1:
+        raise ValueError("data must have the same sizes for all networks")
+    checked = [(*_checked(model, *d[:2]), *_checked(model, *d[2:])) for model, d in zip(models, data, strict=True)]
+    x, y, x_test, y_test = map(torch.stack, zip(*checked, strict=True))
+    weights, buffers = torch.func.stack_module_state(models)
+    network = copy.deepcopy(models[0])
+    side_by_side = torch.func.vmap(lambda *state_x: torch.func.functional_call(network, state_x[:2], state_x[2]))
+    adam = torch.optim.Adam(weights.values(), lr=lr)
+    each, right = torch.arange(S, device=y.device)[:, None], {"train": [], "test": []}
+    for epoch in tqdm(range(epochs), desc=f"training {S} networks", unit="epoch", leave=False):
+        network.train()
+        orders = torch.from_numpy(np.stack([rng.permutation(x.shape[1]) for rng in rngs])).to(y.device)
+        for rows in orders.split(batch, dim=1):
+            x_rows, y_rows = x[each, rows].requires_grad_(penalty is not None), y[each, rows]
+            logits = side_by_side(weights, buffers, x_rows)
+            loss = S * nn.functional.cross_entropy(logits.flatten(0, 1), y_rows.flatten())
+            if penalty:
+                loss = loss + penalty(weights, x_rows, logits)
+            if not loss.isfinite():
+                raise FloatingPointError(f"the loss became {loss.item()} in epoch {epoch + 1}; is lr={lr} too big?")
+            adam.zero_grad()
+            loss.backward()
+            adam.step()
+            if after_step:
+                with torch.no_grad():
+                    after_step(weights)
+        network.eval()
+        for name, points, labels in (("train", x, y), ("test", x_test, y_test)):
+            with torch.no_grad():  # in parts: a thousand images of many networks fill the memory
+                guesses = [side_by_side(weights, buffers, part).argmax(2) for part in points.split(200, dim=1)]
+            right[name].append(100 * (torch.cat(guesses, 1) == labels).double().mean(1).cpu().numpy())
+    for s, model in enumerate(models):
+        model.load_state_dict({name: values[s] for name, values in (weights | buffers).items()})
+        model.eval()
+    return Scores(*(np.stack(right[name], 1) for name in ("train", "test")))
+
+
+class Difference(NamedTuple):
+    """Mean of paired differences with its 95 % interval, and how many of the pairs are positive."""
+
+    mean: float
+    low: float
+    high: float
+    wins: int
+    pairs: int
+
+    @property
+    def verdict(self):
+        """higher or lower, no effect, or undecided.
+
+        An effect counts if the interval's near end is twice its half-width away from zero or more;
+        no effect, if the whole interval lies between -1 and 1 points.
+        """
+        if self.mean and abs(self.mean) >= 1.5 * (self.high - self.low):
+            return "higher" if self.mean > 0 else "lower"
+        return "no effect" if max(-self.low, self.high) <= 1 else "undecided"
+
+    def __str__(self):
+        return (f"{self.mean:+.2f} [{self.low:+.2f}, {self.high:+.2f}] {self.verdict}, "
+                f"{self.wins} of {self.pairs} up")  # fmt: skip
+
+
+def paired_difference(treated, control):
+    """Compare two treatments of the same seeds: mean difference and Student's 95 % interval.
+
+    Parameters
+    ----------
+    treated, control : (S,) NumPy arrays
+        One score a seed, in points; the same seed at the same place.
+
+    Returns
+    -------
+    Difference
+
+    Examples
+    --------
+    >>> print(paired_difference(np.array([83.0, 85.0, 84.0]), np.array([80.0, 81.0, 81.0])))
+    +3.33 [+1.90, +4.77] undecided, 3 of 3 up
+    """
+    for name, scores in {"treated": treated, "control": control}.items():
+        check_parameter(name, scores, "S")
+    if len(treated) != len(control) or len(treated) < 2:
+        raise ValueError(f"treated and control must pair two or more seeds, got {len(treated)} and {len(control)}")
+    differences = treated - control
+    mean, S = differences.mean(), len(differences)
+    half = stdtrit(S - 1, 0.975) * differences.std(ddof=1) / S**0.5
+    return Difference(*map(float, (mean, mean - half, mean + half)), int((differences > 0).sum()), S)
