@@ -8,17 +8,19 @@ from .codes import nearest, region_codes, vq_distance
 from .exercises import check, show_solution
 from .figures import setup, show
 from .maso import MASO
+from .mixture import kmeans, spread_points
 from .networks import draw_weights, mlp, small_cnn, small_resnet, toy_network
 from .orthogonality import cosine_overlap, gram_schmidt, length_penalty, overlap, templates
 from .partition import Plane, partition
 from .pieces import NotPiecewiseAffineError
+from .polytope import polytope
 from .training import device, fit, fit_many, paired_difference
 from .widgets import Explorer
 
 __all__ = [
     "MASO", "Explorer", "NotPiecewiseAffineError", "Plane", "affine_map", "bias_terms", "check",
     "cosine_overlap", "data", "device", "draw_weights", "figures", "fit", "fit_many", "gram_schmidt",
-    "length_penalty", "lipschitz_bound", "local_lipschitz", "mlp", "nearest", "operators", "overlap",
-    "paired_difference", "partition", "region_codes", "setup", "show", "show_solution", "small_cnn",
-    "small_resnet", "templates", "toy_network", "vq_distance",
+    "kmeans", "length_penalty", "lipschitz_bound", "local_lipschitz", "mlp", "nearest", "operators",
+    "overlap", "paired_difference", "partition", "polytope", "region_codes", "setup", "show", "show_solution",
+    "small_cnn", "small_resnet", "spread_points", "templates", "toy_network", "vq_distance",
 ]  # fmt: skip

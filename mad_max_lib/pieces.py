@@ -49,6 +49,10 @@ class Kinked:
     def steepest(self):
         return max(abs(torch.as_tensor(slope)).max().item() for slope in self.slopes[: self.count])
 
+    def margins(self, pieces):
+        """How far u lies inside its piece, for every kink: (..., kinks), not negative where the piece was chosen."""
+        return torch.stack([step * (2.0 * (pieces > i) - 1) for i, step in enumerate(self.steps())], -1)
+
     def steps(self):
         """For each kink, a function of the input that is positive above it."""
         return [self.u - kink if nonzero(kink) else self.u for kink in self.kinks]
@@ -78,6 +82,12 @@ class Largest:
 
     def places(self, numbers):
         return numbers.long()
+
+    def margins(self, pieces):
+        """By how much the chosen candidate leads, over every candidate: (N, units, R)."""
+        chosen = self.held(pieces).reshape(len(pieces), -1)
+        candidates = map(self.candidate, range(self.count))
+        return torch.stack([(chosen - values) * ~absent for values, absent in candidates], -1)
 
     def candidate(self, r):
         """Candidate r of every unit, and which units have none."""

@@ -1,0 +1,105 @@
+"""The region of a code as a polytope, in input spaces of any dimension."""
+
+import copy
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from scipy.optimize import linprog
+
+from .codes import region_codes
+from .intercept import Hold, flat
+
+
+class Polytope(NamedTuple):
+    """The points u with ``G @ u <= h``: one row for every border of the region; made by ``polytope``.
+
+    Examples
+    --------
+    >>> quarter = polytope(torch.relu, torch.tensor([[1.0, -2.0]]))
+    >>> quarter.contains(np.array([[3.0, -3.0], [3.0, 3.0]]))
+    array([ True, False])
+    """
+
+    G: np.ndarray
+    h: np.ndarray
+
+    def contains(self, points):
+        """Whether each point (N, D) lies inside or on the border, up to rounding."""
+        points = np.asarray(points, float)
+        return (points @ self.G.T <= self.h + 1e-9 * (1 + abs(self.h))).all(1)
+
+    def chebyshev(self, low, high):
+        """Centre (D,) and radius of the largest ball that fits into the region and the box from low to high.
+
+        Found by linear programming: the radius grows until the ball touches the sides that hold it.
+
+        Examples
+        --------
+        >>> center, radius = polytope(torch.relu, torch.tensor([[1.0, -2.0]])).chebyshev(-1.0, 1.0)
+        >>> center.round(6).tolist(), round(radius, 6)
+        ([0.5, -0.5], 0.5)
+        """
+        D = self.G.shape[1]
+        sides = np.concatenate([self.G, np.eye(D), -np.eye(D)])
+        room = np.concatenate([self.h, np.full(D, high), np.full(D, -low)])
+        lengths = np.linalg.norm(sides, axis=1, keepdims=True)
+        found = linprog(-np.eye(D + 1)[D], np.hstack([sides, lengths]), room, bounds=[(None, None)] * D + [(0, None)])
+        if not found.success:
+            raise ValueError(f"the region must meet the box from {low} to {high}: {found.message}")
+        return found.x[:D], float(found.x[D])
+
+
+@torch.no_grad()
+def polytope(model, x, layers=None):
+    """The region of the input space in which all units choose the pieces that they choose at x.
+
+    With the pieces of the earlier units held, what decides about a unit's piece is an affine function of the
+    input, so each rejected piece is one linear inequality. Source: Balestriero and Baraniuk, *Mad Max*.
+
+    Parameters
+    ----------
+    model : nn.Module or callable, continuous and piecewise affine, in eval mode
+    x : (1, *input) tensor, one point
+    layers : int, optional
+        How many nonlinear calls count, from the first; by default all.
+
+    Returns
+    -------
+    Polytope
+        In float64, inputs flattened to D numbers.
+
+    Examples
+    --------
+    >>> polytope(torch.relu, torch.tensor([[1.0, -2.0]])).h.tolist()
+    [0.0, 0.0]
+    """
+    names = region_codes(model, x).names  # refuses what is not piecewise affine
+    if len(x) != 1:
+        raise ValueError(f"x must hold one point, shape (1, ...), got {tuple(x.shape)}")
+    if layers is not None and not (isinstance(layers, int) and 1 <= layers <= len(names)):
+        raise ValueError(f"layers must lie between 1 and the number of nonlinear calls, {len(names)}, got {layers!r}")
+    model = copy.deepcopy(model).double() if isinstance(model, torch.nn.Module) else model
+    probes = torch.cat([torch.zeros(1, x.numel()), torch.eye(x.numel())]).to(x.device, torch.float64)
+    hold = _Margins()
+    hold.run(model, x.double().expand(len(probes), *x.shape[1:]))
+    hold.run(model, probes.reshape(-1, *x.shape[1:]))
+    margins = torch.cat(hold.margins[:layers], 1).cpu().numpy()  # (1 + D, M): at zero, then at each unit vector
+    G, h = -(margins[1:] - margins[0]).T, margins[0]
+    borders = abs(G).max(1) > 1e-12 * abs(G).max(initial=0)
+    return Polytope(G[borders], h[borders])
+
+
+class _Margins(Hold):
+    """Notes in the second run how far each unit is from leaving the piece it is held at."""
+
+    def __init__(self):
+        super().__init__()
+        self.margins = []
+
+    def meet(self, unit):
+        again = len(self.pieces) >= len(self.names)
+        output = super().meet(unit)
+        if again:
+            self.margins.append(flat(unit.margins(self.pieces[len(self.names) - 1])))
+        return output
