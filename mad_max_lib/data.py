@@ -5,6 +5,7 @@ import zipfile
 import zlib
 from functools import cache
 from pathlib import Path
+from threading import Lock
 from typing import NamedTuple
 
 import numpy as np
@@ -109,10 +110,14 @@ def mnist1d(rng, n_train=4000):
     check_generator(rng)
     if not isinstance(n_train, (int, np.integer)) or not 1 <= n_train <= 4000:
         raise ValueError(f"n_train must be a whole number from 1 to 4000, got {n_train!r}")
-    x, y = _signals()
+    with _lock:
+        x, y = _signals()
     order = rng.permutation(len(x))
     test, train = order[:1000], order[1000 : 1000 + n_train]
     return Data(x[train], y[train], x[test], y[test])
+
+
+_lock = Lock()  # two threads at once would draw from NumPy's global generator in turns
 
 
 @cache
@@ -125,6 +130,10 @@ def _signals():
         random.setstate(states[0])
         np.random.set_state(states[1])
     return np.concatenate([made["x"], made["x_test"]]), np.concatenate([made["y"], made["y_test"]])
+
+
+# What NumPy and the zip reader say of a damaged file, or of another kind of file.
+UNREADABLE = (OSError, EOFError, ValueError, AttributeError, TypeError, RuntimeError, zipfile.BadZipFile, zlib.error)
 
 
 def from_file(path):
@@ -159,7 +168,9 @@ def from_file(path):
     try:
         with np.load(path) as arrays:
             parts = {name: arrays[name] for name in Data._fields if name in arrays}
-    except (OSError, EOFError, ValueError, AttributeError, zipfile.BadZipFile, zlib.error) as error:
+            if not all(isinstance(part, np.ndarray) for part in parts.values()):
+                raise ValueError("its members are no arrays")
+    except UNREADABLE as error:
         raise ValueError(f"{path} is no readable .npz file: {error}") from error
     if missing := [name for name in Data._fields if name not in parts]:
         raise ValueError(f"{path} must hold {', '.join(Data._fields)}; missing: {', '.join(missing)}")
@@ -187,11 +198,13 @@ def from_openml(name, rng, n_test):
         No network and no copy.
     """
     check_generator(rng)
+    if not isinstance(n_test, (int, np.integer)) or n_test < 1:
+        raise ValueError(f"n_test must be a whole number of at least 1, got {n_test!r}")
     try:
         x, y = datasets.fetch_openml(name, return_X_y=True, as_frame=False, parser="liac-arff")
     except OSError as error:
         raise ConnectionError(f"openml.org does not answer ({error}); give a file to from_file instead") from error
-    if not 1 <= n_test < len(x):
+    if n_test >= len(x):
         raise ValueError(f"n_test must be from 1 to {len(x) - 1}, got {n_test!r}")
     order, labels = rng.permutation(len(x)), np.unique(y, return_inverse=True)[1]
     test, train = order[:n_test], order[n_test:]

@@ -93,12 +93,14 @@ def small_cnn(rng, dtype=torch.float64):
     >>> cnn(torch.zeros(1, 64, dtype=torch.float64, device=device())).shape
     torch.Size([1, 10])
     """
-    return draw_weights(nn.Sequential(
-        nn.Unflatten(1, (1, 8, 8)),
-        nn.Conv2d(1, 8, 3, padding=1, bias=False), nn.BatchNorm2d(8), nn.ReLU(), nn.MaxPool2d(2),
-        nn.Conv2d(8, 16, 3, padding=1, bias=False), nn.BatchNorm2d(16), nn.ReLU(), nn.MaxPool2d(2),
-        nn.Flatten(), nn.Linear(64, 10),
-    ), rng, dtype)  # fmt: skip
+    with torch.random.fork_rng(devices=[]):  # torch's own draw leaves no trace
+        network = nn.Sequential(
+            nn.Unflatten(1, (1, 8, 8)),
+            nn.Conv2d(1, 8, 3, padding=1, bias=False), nn.BatchNorm2d(8), nn.ReLU(), nn.MaxPool2d(2),
+            nn.Conv2d(8, 16, 3, padding=1, bias=False), nn.BatchNorm2d(16), nn.ReLU(), nn.MaxPool2d(2),
+            nn.Flatten(), nn.Linear(64, 10),
+        )  # fmt: skip
+    return draw_weights(network, rng, dtype)
 
 
 class Residual(nn.Module):
@@ -133,8 +135,9 @@ def small_resnet(rng, dtype=torch.float64):
     >>> resnet(torch.zeros(1, 64, dtype=torch.float64, device=device())).shape
     torch.Size([1, 10])
     """
-    blocks = [Residual(c_in, 3) for c_in in (1, 3, 3, 3)]
-    network = nn.Sequential(nn.Unflatten(1, (1, 8, 8)), *blocks, nn.Flatten(), nn.Linear(192, 10))
+    with torch.random.fork_rng(devices=[]):
+        blocks = [Residual(c_in, 3) for c_in in (1, 3, 3, 3)]
+        network = nn.Sequential(nn.Unflatten(1, (1, 8, 8)), *blocks, nn.Flatten(), nn.Linear(192, 10))
     return draw_weights(network, rng, dtype)
 
 

@@ -185,6 +185,8 @@ def fit_many(models, data, epochs, rngs, batch=50, lr=1e-3, penalty=None, after_
     S = len(models)
     if S < 1 or len(data) != S or len(rngs) != S:
         raise ValueError(f"models, data and rngs must be lists of one length, got {S}, {len(data)}, {len(rngs)}")
+    if len(set(map(repr, models))) > 1:
+        raise ValueError("models must be of one architecture; they differ in their layers")
     for rng in rngs:
         _check_run(rng, epochs, batch, lr)
     if len({tuple(np.shape(part) for part in parts) for parts in data}) > 1:
@@ -218,8 +220,11 @@ def fit_many(models, data, epochs, rngs, batch=50, lr=1e-3, penalty=None, after_
             with torch.no_grad():  # in parts: a thousand images of many networks fill the memory
                 guesses = [side_by_side(weights, buffers, part).argmax(2) for part in points.split(200, dim=1)]
             right[name].append(100 * (torch.cat(guesses, 1) == labels).double().mean(1).cpu().numpy())
+    state = weights | buffers
     for s, model in enumerate(models):
-        model.load_state_dict({name: values[s] for name, values in (weights | buffers).items()})
+        with torch.no_grad():
+            for name, values in [*model.named_parameters(), *model.named_buffers()]:
+                values.copy_(state[name][s])
         model.eval()
     return Scores(*(np.stack(right[name], 1) for name in ("train", "test")))
 

@@ -7,6 +7,7 @@ from math import comb
 import numpy as np
 import torch
 import torch.nn.functional as F
+from scipy.optimize import linprog
 from torch.overrides import TorchFunctionMode
 
 import mad_max_lib as mm
@@ -226,9 +227,99 @@ def count_regions_with_tolerance(A, b, bounds):
     return len(mm.partition(lambda x: torch.relu(x @ W.T + offset), bounds=bounds))
 
 
+def priced_templates(x, y, C, E, price):
+    lengths = np.full(C, -np.sqrt(E / (C * (C - 1))))
+    lengths[y] = np.sqrt((C - 1) * E / C)
+    return lengths[:, None] * (x / price) / np.sqrt((x**2 / price).sum())
+
+
+def _priced_along(direction, y, C, E, price):
+    A = priced_templates(direction, y, C, E, np.ones_like(direction))
+    return A * np.sqrt(E / (price * A**2).sum())
+
+
+def priced_as_if_equal(x, y, C, E, price):
+    return _priced_along(x, y, C, E, price)
+
+
+def priced_the_wrong_way(x, y, C, E, price):
+    return _priced_along(x * price, y, C, E, price)
+
+
+def priced_by_the_root(x, y, C, E, price):
+    return _priced_along(x / np.sqrt(price), y, C, E, price)
+
+
+def priced_ink_alone(x, y, C, E, price):
+    return _priced_along(x / price, y, C, E, np.ones_like(x))
+
+
+def priced_right_only(x, y, C, E, price):
+    A = np.zeros((C, len(x)))
+    A[y] = np.sqrt(E) * (x / price) / np.sqrt((x**2 / price).sum())
+    return A
+
+
+def as_kmeans(A, B):
+    """A shift v of all slopes such that |a_r + v|^2 + 2 b_r is the same for every r."""
+    w = (A**2).sum(axis=1) + 2 * B
+    return A + np.linalg.lstsq(2 * (A[1:] - A[0]), w[0] - w[1:], rcond=None)[0]
+
+
+def as_kmeans_slopes(A, B):
+    return A
+
+
+def as_kmeans_wrong_way(A, B):
+    return 2 * A - as_kmeans(A, B)
+
+
+def as_kmeans_twice(A, B):
+    return 2 * as_kmeans(A, B) - A
+
+
+def as_kmeans_lengths(A, B):
+    """Each stamp is shifted by another length."""
+    v = as_kmeans(A, B) - A
+    return A + v * np.sqrt(1 + np.arange(len(A))[:, None])
+
+
+def as_kmeans_scaled(A, B):
+    """Only centred: right for ReLU, by luck."""
+    return A - A.mean(axis=0)
+
+
+def ink_range(G, h):
+    ends = [linprog(sign * np.ones(G.shape[1]), G, h, bounds=(0, 1)).x for sign in (1, -1)]
+    return ends[0], ends[1]
+
+
+def ink_swapped(G, h):
+    return ink_range(G, h)[::-1]
+
+
+def ink_no_box(G, h):
+    ends = [linprog(sign * np.ones(G.shape[1]), G, h, bounds=(-2, 2)).x for sign in (1, -1)]
+    return ends[0], ends[1]
+
+
+def ink_box_alone(G, h):
+    return np.zeros(G.shape[1]), np.ones(G.shape[1])
+
+
+def ink_shrunk(G, h):
+    pale, dark = ink_range(G, h)
+    return 0.95 * pale + 0.05 * dark, dark
+
+
+def ink_dark_shrunk(G, h):
+    pale, dark = ink_range(G, h)
+    return pale, 0.95 * dark + 0.05 * pale
+
+
 SOLUTIONS = {
     "1.5": add, "2.6": top_two, "3.5": distance_to_border, "4.3": wider_map, "5.3": maximum_network,
-    "9.6": count_regions,
+    "7.4": priced_templates, "9.6": count_regions, "10.6": as_kmeans, "12.5": ink_range,
 }  # fmt: skip
 WRONG = {
     "1.5": [add_all_pairs, add_piece_by_piece, add_merge],
@@ -239,4 +330,7 @@ WRONG = {
     "9.6": [
         count_regions_by_formula, count_regions_of_the_plane, count_regions_in_floats, count_regions_with_tolerance,
     ],
+    "7.4": [priced_as_if_equal, priced_the_wrong_way, priced_by_the_root, priced_right_only, priced_ink_alone],
+    "10.6": [as_kmeans_slopes, as_kmeans_wrong_way, as_kmeans_twice, as_kmeans_lengths, as_kmeans_scaled],
+    "12.5": [ink_swapped, ink_no_box, ink_box_alone, ink_shrunk, ink_dark_shrunk],
 }  # fmt: skip

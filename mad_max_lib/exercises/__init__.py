@@ -164,6 +164,8 @@ def call(attempt, *arguments, shape=None):
         raise Wrong("your version changes its arguments. Can it work on new arrays instead of `*=` or `+=`?")
     if not isinstance(shape, list):
         return value(answer, shape)
+    if isinstance(answer, np.ndarray) and answer.ndim and len(answer) == len(shape):
+        answer = list(answer)  # one array of several rows unpacks like several arrays
     if not isinstance(answer, (tuple, list)) or len(answer) != len(shape):
         raise Wrong(f"{len(shape)} arrays are expected, your version returns {_kind(answer)}. Which ones are missing?")
     return [value(part, part_shape) for part, part_shape in zip(answer, shape, strict=True)]
@@ -174,7 +176,7 @@ def value(answer, shape=None):
     if answer is ...:
         raise _NotAttempted
     try:
-        array = np.asarray(answer)
+        array = np.asarray(answer.detach().cpu() if hasattr(answer, "detach") else answer)
         numbers = array.dtype.kind in "biuf"
     except Exception:
         numbers = False
