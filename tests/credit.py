@@ -227,6 +227,89 @@ def count_regions_with_tolerance(A, b, bounds):
     return len(mm.partition(lambda x: torch.relu(x @ W.T + offset), bounds=bounds))
 
 
+def average_template(params, x_0, x_1):
+    """Walk from border to border; within a region the next sign change of every pre-activation is known."""
+    t, total, step = 0.0, 0.0, x_1 - x_0
+    while t < 1:
+        A_x, b_x, end = np.eye(len(x_0)), np.zeros(len(x_0)), 1.0
+        for W, b in params[:-1]:
+            A_x, b_x = W @ A_x, W @ b_x + b
+            u, rate = A_x @ (x_0 + t * step) + b_x, A_x @ step
+            u = np.where(np.abs(u) < 1e-11 * (1 + np.abs(rate)), 0.0, u)  # on the border: where it is going counts
+            gate = (u > 0) | ((u == 0) & (rate > 0))
+            leaving = (u != 0) & (u * rate < 0)
+            end = min(end, (t - u[leaving] / rate[leaving]).min(initial=1.0))
+            A_x, b_x = gate[:, None] * A_x, gate * b_x
+        total = total + (end - t) * (params[-1][0] @ A_x)
+        t = end
+    return total
+
+
+def average_template_at(params, x):
+    A_x, z = np.eye(len(x)), x
+    for W, b in params[:-1]:
+        u = W @ z + b
+        A_x, z = (u > 0)[:, None] * (W @ A_x), np.maximum(u, 0)
+    return params[-1][0] @ A_x
+
+
+def average_template_of_the_end(params, x_0, x_1):
+    return average_template_at(params, x_1)
+
+
+def average_template_of_1000_points(params, x_0, x_1):
+    points = x_0 + (np.arange(1000)[:, None] + 0.5) / 1000 * (x_1 - x_0)
+    return np.mean([average_template_at(params, x) for x in points], axis=0)
+
+
+def average_template_first_layer(params, x_0, x_1):
+    """Stops at the borders of the first layer only."""
+    W, b = params[0]
+    u, v = W @ x_0 + b, W @ x_1 + b
+    cut = u * v < 0
+    ends = np.sort(np.r_[0.0, u[cut] / (u - v)[cut], 1.0])
+    return sum((q - p) * average_template_at(params, x_0 + (p + q) / 2 * (x_1 - x_0))
+               for p, q in zip(ends, ends[1:], strict=False))  # fmt: skip
+
+
+def average_template_share_alike(params, x_0, x_1):
+    """The right rise in total, from no template at all."""
+
+    def f(x):
+        for W, b in params[:-1]:
+            x = np.maximum(W @ x + b, 0)
+        return params[-1][0] @ x + params[-1][1]
+
+    step, same = x_1 - x_0, average_template_at(params, (x_0 + x_1) / 2)
+    return same + np.outer(f(x_1) - f(x_0) - same @ step, step) / (step @ step)
+
+
+def average_template_input_by_input(params, x_0, x_1):
+    """Turns one input after another to its goal, and charges each for the rise."""
+    rises, x = [], x_0.copy()
+    for d in range(len(x)):
+        before = _logits(params, x)
+        x[d] = x_1[d]
+        rises.append((_logits(params, x) - before) / (x_1[d] - x_0[d] or 1.0))
+    return np.stack(rises, axis=1)
+
+
+def average_template_rescaled(params, x_0, x_1):
+    """Every layer by itself: how much of its pre-activation's change each unit lets through."""
+    A_x, u, v = np.eye(len(x_0)), x_0, x_1
+    for W, b in params[:-1]:
+        u, v = W @ u + b, W @ v + b
+        share = (np.maximum(v, 0) - np.maximum(u, 0)) / np.where(u == v, 1.0, v - u)
+        A_x, u, v = share[:, None] * (W @ A_x), np.maximum(u, 0), np.maximum(v, 0)
+    return params[-1][0] @ A_x
+
+
+def _logits(params, x):
+    for W, b in params[:-1]:
+        x = np.maximum(W @ x + b, 0)
+    return params[-1][0] @ x + params[-1][1]
+
+
 def priced_templates(x, y, C, E, price):
     lengths = np.full(C, -np.sqrt(E / (C * (C - 1))))
     lengths[y] = np.sqrt((C - 1) * E / C)
@@ -319,7 +402,7 @@ def ink_dark_shrunk(G, h):
 
 SOLUTIONS = {
     "1.5": add, "2.6": top_two, "3.5": distance_to_border, "4.3": wider_map, "5.3": maximum_network,
-    "7.4": priced_templates, "9.6": count_regions, "10.6": as_kmeans, "12.5": ink_range,
+    "6.6": average_template, "7.4": priced_templates, "9.6": count_regions, "10.6": as_kmeans, "12.5": ink_range,
 }  # fmt: skip
 WRONG = {
     "1.5": [add_all_pairs, add_piece_by_piece, add_merge],
@@ -329,6 +412,10 @@ WRONG = {
     "5.3": [maximum_network_subtracts_the_first, maximum_network_adds_the_first, maximum_network_negative],
     "9.6": [
         count_regions_by_formula, count_regions_of_the_plane, count_regions_in_floats, count_regions_with_tolerance,
+    ],
+    "6.6": [
+        average_template_of_the_end, average_template_of_1000_points, average_template_first_layer,
+        average_template_share_alike, average_template_input_by_input, average_template_rescaled,
     ],
     "7.4": [priced_as_if_equal, priced_the_wrong_way, priced_by_the_root, priced_right_only, priced_ink_alone],
     "10.6": [as_kmeans_slopes, as_kmeans_wrong_way, as_kmeans_twice, as_kmeans_lengths, as_kmeans_scaled],
