@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from scipy.special import stdtrit
 from torch import nn
+from torch.optim.adam import adam
 from tqdm.auto import tqdm
 
 from .arrays import cast, check_generator, check_input, check_parameter, namespace
@@ -79,7 +80,7 @@ def fit(model, x, y, epochs, rng, batch=50, lr=1e-3, on_step=None):
     """
     _check_run(rng, epochs, batch, lr)
     x, y = _checked(model, x, y)
-    adam = torch.optim.Adam(model.parameters(), lr=lr)
+    optimizer = _Adam(model.parameters(), lr)
     model.train()
     losses = []
     if on_step:
@@ -90,14 +91,30 @@ def fit(model, x, y, epochs, rng, batch=50, lr=1e-3, on_step=None):
             if not loss.isfinite():
                 step = len(losses) + 1
                 raise FloatingPointError(f"the loss became {loss.item()} at step {step}; is lr={lr} too big?")
-            adam.zero_grad()
-            loss.backward()
-            adam.step()
+            optimizer.step(loss)
             losses.append(loss.detach())
             if on_step:
                 on_step(len(losses))
     model.eval()
     return torch.stack(losses).cpu().numpy()
+
+
+class _Adam:
+    """torch's Adam in its functional form: the class would load torch's compiler, 70 MB that no chapter needs."""
+
+    def __init__(self, weights, lr):
+        self.weights, self.lr = [weight for weight in weights if weight.requires_grad], lr
+        self.means, self.squares = ([torch.zeros_like(weight) for weight in self.weights] for _ in range(2))
+        self.steps = [torch.zeros(()) for _ in self.weights]
+
+    def step(self, loss):
+        gradients = torch.autograd.grad(loss, self.weights, allow_unused=True)
+        used = [i for i, gradient in enumerate(gradients) if gradient is not None]
+        state = (self.weights, gradients, self.means, self.squares, self.steps)
+        weights, gradients, means, squares, steps = ([part[i] for i in used] for part in state)
+        with torch.no_grad():
+            adam(weights, gradients, means, squares, [], steps, amsgrad=False, beta1=0.9, beta2=0.999, lr=self.lr,
+                 weight_decay=0.0, eps=1e-8, maximize=False)  # fmt: skip
 
 
 def _check_run(rng, epochs, batch, lr):
@@ -196,7 +213,7 @@ def fit_many(models, data, epochs, rngs, batch=50, lr=1e-3, penalty=None, after_
     weights, buffers = torch.func.stack_module_state(models)
     network = copy.deepcopy(models[0])
     side_by_side = torch.func.vmap(lambda *state_x: torch.func.functional_call(network, state_x[:2], state_x[2]))
-    adam = torch.optim.Adam(weights.values(), lr=lr)
+    optimizer = _Adam(weights.values(), lr)
     each, right = torch.arange(S, device=y.device)[:, None], {"train": [], "test": []}
     for epoch in tqdm(range(epochs), desc=f"training {S} networks", unit="epoch", leave=False):
         network.train()
@@ -209,9 +226,7 @@ def fit_many(models, data, epochs, rngs, batch=50, lr=1e-3, penalty=None, after_
                 loss = loss + penalty(weights, x_rows, logits)
             if not loss.isfinite():
                 raise FloatingPointError(f"the loss became {loss.item()} in epoch {epoch + 1}; is lr={lr} too big?")
-            adam.zero_grad()
-            loss.backward()
-            adam.step()
+            optimizer.step(loss)
             if after_step:
                 with torch.no_grad():
                     after_step(weights)

@@ -343,6 +343,24 @@ def priced_right_only(x, y, C, E, price):
     return A
 
 
+def free_right_angle(W):
+    m, e = (W[0] + W[1]) / 2, (W[0] - W[1]) / 2
+    mean, half = np.linalg.norm(m), np.linalg.norm(e)
+    if mean <= 1e-12 * half:  # opposite rows: every direction is as short
+        return half * np.eye(len(m))[0]
+    return (half / mean - 1) * m
+
+
+def free_right_angle_from_the_far_side(W):
+    m, e = (W[0] + W[1]) / 2, (W[0] - W[1]) / 2
+    mean, half = np.linalg.norm(m), np.linalg.norm(e)
+    return half * np.eye(len(m))[0] if mean == 0 else -(half / mean + 1) * m
+
+
+def free_right_angle_minus_the_mean(W):
+    return -W.mean(axis=0)
+
+
 def as_kmeans(A, B):
     """A shift v of all slopes such that |a_r + v|^2 + 2 b_r is the same for every r."""
     w = (A**2).sum(axis=1) + 2 * B
@@ -402,7 +420,7 @@ def ink_dark_shrunk(G, h):
 
 SOLUTIONS = {
     "1.5": add, "2.6": top_two, "3.5": distance_to_border, "4.3": wider_map, "5.3": maximum_network,
-    "6.6": average_template, "7.4": priced_templates, "9.6": count_regions, "10.6": as_kmeans, "12.5": ink_range,
+    "6.6": average_template, "7.4": priced_templates, "8.3": free_right_angle, "9.6": count_regions, "10.6": as_kmeans, "12.5": ink_range,
 }  # fmt: skip
 WRONG = {
     "1.5": [add_all_pairs, add_piece_by_piece, add_merge],
@@ -418,6 +436,7 @@ WRONG = {
         average_template_share_alike, average_template_input_by_input, average_template_rescaled,
     ],
     "7.4": [priced_as_if_equal, priced_the_wrong_way, priced_by_the_root, priced_right_only, priced_ink_alone],
+    "8.3": [free_right_angle_from_the_far_side, free_right_angle_minus_the_mean],
     "10.6": [as_kmeans_slopes, as_kmeans_wrong_way, as_kmeans_twice, as_kmeans_lengths, as_kmeans_scaled],
     "12.5": [ink_swapped, ink_no_box, ink_box_alone, ink_shrunk, ink_dark_shrunk],
 }  # fmt: skip
