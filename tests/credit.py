@@ -390,6 +390,50 @@ def as_kmeans_scaled(A, B):
     return A - A.mean(axis=0)
 
 
+def crossings(params, x, u):
+    return _crossings(params, x, u, lambda places: len(places))
+
+
+def crossings_places(params, x, u):
+    """Places on the way where a layer's code changes, however many units flip there."""
+    return _crossings(params, x, u, lambda places: len(np.unique(places.round(9))))
+
+
+def _crossings(params, x, u, number):
+    """Layer by layer: the way is cut where units flip, and between the cuts the next layer is affine."""
+    knots, counts = np.array([0.0, 1.0]), []
+    for layer in range(len(params) - 1):
+        z = (1 - knots)[:, None] * x + knots[:, None] * u
+        for W, b in params[:layer]:
+            z = np.maximum(z @ W.T + b, 0)
+        h = z @ params[layer][0].T + params[layer][1]
+        flips, unit = np.nonzero((h[1:] > 0) != (h[:-1] > 0))
+        share = h[flips, unit] / (h[flips, unit] - h[flips + 1, unit])
+        places = knots[flips] + share * (knots[flips + 1] - knots[flips])
+        counts.append(number(places))
+        knots = np.unique(np.concatenate([knots, places]))
+    return np.array(counts)
+
+
+def crossings_of_the_ends(params, x, u):
+    """Only the units that differ at the ends: K times the code distance."""
+    counts = []
+    for W, b in params[:-1]:
+        x, u = x @ W.T + b, u @ W.T + b
+        counts.append(((x > 0) != (u > 0)).sum())
+        x, u = np.maximum(x, 0), np.maximum(u, 0)
+    return np.array(counts)
+
+
+def crossings_sampled(params, x, u):
+    z, counts = np.linspace(x, u, 10_001), []
+    for W, b in params[:-1]:
+        h = z @ W.T + b
+        counts.append(((h[1:] > 0) != (h[:-1] > 0)).sum())
+        z = np.maximum(h, 0)
+    return np.array(counts)
+
+
 def ink_range(G, h):
     ends = [linprog(sign * np.ones(G.shape[1]), G, h, bounds=(0, 1)).x for sign in (1, -1)]
     return ends[0], ends[1]
@@ -420,7 +464,8 @@ def ink_dark_shrunk(G, h):
 
 SOLUTIONS = {
     "1.5": add, "2.6": top_two, "3.5": distance_to_border, "4.3": wider_map, "5.3": maximum_network,
-    "6.6": average_template, "7.4": priced_templates, "8.3": free_right_angle, "9.6": count_regions, "10.6": as_kmeans, "12.5": ink_range,
+    "6.6": average_template, "7.4": priced_templates, "8.3": free_right_angle, "9.6": count_regions, "10.6": as_kmeans,
+    "11.6": crossings, "12.5": ink_range,
 }  # fmt: skip
 WRONG = {
     "1.5": [add_all_pairs, add_piece_by_piece, add_merge],
@@ -438,5 +483,6 @@ WRONG = {
     "7.4": [priced_as_if_equal, priced_the_wrong_way, priced_by_the_root, priced_right_only, priced_ink_alone],
     "8.3": [free_right_angle_from_the_far_side, free_right_angle_minus_the_mean],
     "10.6": [as_kmeans_slopes, as_kmeans_wrong_way, as_kmeans_twice, as_kmeans_lengths, as_kmeans_scaled],
+    "11.6": [crossings_of_the_ends, crossings_sampled, crossings_places],
     "12.5": [ink_swapped, ink_no_box, ink_box_alone, ink_shrunk, ink_dark_shrunk],
 }  # fmt: skip

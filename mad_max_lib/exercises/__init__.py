@@ -164,7 +164,7 @@ def call(attempt, *arguments, shape=None):
         raise Wrong("your version changes its arguments. Can it work on new arrays instead of `*=` or `+=`?")
     if not isinstance(shape, list):
         return value(answer, shape)
-    if isinstance(answer, np.ndarray) and answer.ndim and len(answer) == len(shape):
+    if isinstance(answer, np.ndarray) and answer.ndim > 1 and len(answer) == len(shape):
         answer = list(answer)  # one array of several rows unpacks like several arrays
     if not isinstance(answer, (tuple, list)) or len(answer) != len(shape):
         raise Wrong(f"{len(shape)} arrays are expected, your version returns {_kind(answer)}. Which ones are missing?")
