@@ -100,10 +100,15 @@ def _signs_only(codes_a, codes_b):
     return (codes_a.shape[1] - signs_a @ signs_b.T) / (2 * codes_a.shape[1])
 
 
+def _four_pieces(codes_a, codes_b):
+    places_a, places_b = (np.eye(4)[np.minimum(codes, 3)].reshape(len(codes), -1) for codes in (codes_a, codes_b))
+    return 1 - places_a @ places_b.T / codes_a.shape[1]
+
+
 @exercise(
     "11.3",
     solution=code_distance,
-    wrong=[_agreements, _not_normalised, _as_numbers, _signs_only],
+    wrong=[_agreements, _not_normalised, _as_numbers, _signs_only, _four_pieces],
 )
 def _(attempt):
     rng = np.random.default_rng(1)
@@ -117,6 +122,9 @@ def _(attempt):
     ask(not np.isclose(got[0, 0], 2), "a code of threes and a code of ones are at distance 2. Are pieces numbers or names?")
     ask(np.allclose(got, truth, rtol=0, atol=1e-5), "with four pieces your distances are off. What should the product "
         "of two pieces be if they are equal, and what if they are not?")  # fmt: skip
+    b[2], a[2] = 6, 5  # more pieces on one side, and more than four
+    ask(np.allclose(call(attempt, a, b, shape=(6, 9)), (a[:, None] != b).mean(axis=2), rtol=0, atol=1e-5),
+        "codes with seven pieces, the highest only in codes_b, go wrong. Where does the number of pieces come from?")
 
 
 def neighbours(distance, k):
@@ -160,6 +168,9 @@ def _(attempt):
         "Does distance 0 mean the same point?")  # fmt: skip
     ask((got == neighbours(distance, 4)).all(), "with ties some neighbours are off. Which of two equally near points "
         "should come first?")  # fmt: skip
+    same = np.ones((40, 40))
+    ask((call(attempt, same, 4, shape=(40, 4)) == neighbours(same, 4)).all(), "forty points, all equally far from each "
+        "other, go wrong. Does your sort keep the order of equal distances, and is a point kept out for certain?")
 
 
 @exercise("11.6")
