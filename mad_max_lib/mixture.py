@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from .arrays import check_generator, check_input, check_parameter, namespace
+from .arrays import cast, check_generator, check_input, check_parameter, namespace
 
 
 def kmeans(x, centroids, steps=300):
@@ -34,7 +34,9 @@ def kmeans(x, centroids, steps=300):
     x = check_input(x, centroids, "N", centroids.shape[1])
     if not isinstance(steps, int) or steps < 1:
         raise ValueError(f"steps must be a whole number of at least 1, got {steps!r}")
-    numbers = namespace(x=x).arange(len(centroids))
+    origin = x[0]  # far from the origin the scores would cancel
+    x, centroids = x - origin, cast(centroids, x) - origin
+    numbers = (0 * centroids[:, 0] + 1).cumsum(0) - 1
     codes = _nearest(x, centroids)
     for _ in range(steps):
         T = (codes[:, None] == numbers) * (x[:, :1] * 0 + 1)  # (N, R) selection: a 1 in each row
@@ -43,7 +45,7 @@ def kmeans(x, centroids, steps=300):
         before, codes = codes, _nearest(x, centroids)
         if (codes == before).all():
             break
-    return centroids, codes, float(((x - centroids[codes]) ** 2).sum())
+    return centroids + origin, codes, float(((x - centroids[codes]) ** 2).sum())
 
 
 def _nearest(x, centroids):

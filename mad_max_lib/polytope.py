@@ -12,7 +12,7 @@ from .intercept import Hold, flat
 
 
 class Polytope(NamedTuple):
-    """The points u with ``G @ u <= h``: one row for every border of the region; made by ``polytope``.
+    """The points u with ``G @ u <= h``: a row of length 1 for every border of the region; made by ``polytope``.
 
     Examples
     --------
@@ -84,10 +84,11 @@ def polytope(model, x, layers=None):
     hold = _Margins()
     hold.run(model, x.double().expand(len(probes), *x.shape[1:]))
     hold.run(model, probes.reshape(-1, *x.shape[1:]))
-    margins = torch.cat(hold.margins[:layers], 1).cpu().numpy()  # (1 + D, M): at zero, then at each unit vector
+    margins = torch.cat([probes[:, :0], *hold.margins[:layers]], 1).cpu().numpy()  # (1 + D, M), at 0 and unit vectors
     G, h = -(margins[1:] - margins[0]).T, margins[0]
-    borders = abs(G).max(1) > 1e-12 * abs(G).max(initial=0)
-    return Polytope(G[borders], h[borders])
+    lengths = np.linalg.norm(G, axis=1)
+    borders = lengths > 1e-12 * lengths.max(initial=0)
+    return Polytope(G[borders] / lengths[borders, None], h[borders] / lengths[borders])
 
 
 class _Margins(Hold):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from networks import ZOO, Net, build, points
+from networks import ZOO, build, points
 from torch import nn
 from torch.autograd.functional import jacobian
 
@@ -43,8 +43,8 @@ def rows(points):
     return points.flatten(1).cpu().numpy()
 
 
-def mlp(seed, widths=(3, 6, 5, 2), kind=nn.ReLU):
-    return mm.mlp(list(widths), np.random.default_rng(seed), nonlinearity=kind).double().to(DEVICE).eval()
+def mlp(seed, widths=(3, 6, 5, 2)):
+    return mm.mlp(list(widths), np.random.default_rng(seed)).double().to(DEVICE).eval()
 
 
 # ---------------------------------------------------------------- which points belong
@@ -114,7 +114,8 @@ def test_rows_are_the_gradients_of_the_pre_activations(seed, kind):
             h.append(sign * (b - kink))
     region = mm.polytope(model, x)
     wanted = torch.cat([torch.cat(G), torch.cat(h)[:, None]], 1).cpu().numpy()
-    wanted = wanted[abs(wanted[:, :-1]).max(1) > 1e-9]  # where all units before are closed, there is no border
+    wanted = wanted[abs(wanted[:, :-1]).max(1) > 1e-9]  # behind closed units there is no border
+    wanted /= np.linalg.norm(wanted[:, :-1], axis=1, keepdims=True)
     ours = np.hstack([region.G, region.h[:, None]])
     assert ours.shape == wanted.shape
     order = [np.lexsort(table.round(9).T) for table in (ours, wanted)]
@@ -126,8 +127,10 @@ def test_rows_of_a_maximum_are_the_differences_to_the_winner():
     x = at([[0.3, -0.2, 0.1]])
     region = mm.polytope(lambda x: (x @ at(W).T + at(b)).amax(1), x)
     winner = (W @ [0.3, -0.2, 0.1] + b).argmax()
-    np.testing.assert_allclose(region.G, np.delete(W - W[winner], winner, 0), atol=1e-12)
-    np.testing.assert_allclose(region.h, np.delete(b[winner] - b, winner), atol=1e-12)
+    G, h = np.delete(W - W[winner], winner, 0), np.delete(b[winner] - b, winner)
+    lengths = np.linalg.norm(G, axis=1)
+    np.testing.assert_allclose(region.G, G / lengths[:, None], atol=1e-12)
+    np.testing.assert_allclose(region.h, h / lengths, atol=1e-12)
 
 
 def test_closed_units_leave_no_borders():
@@ -147,7 +150,7 @@ def room(region, points, low, high):
 
 @pytest.mark.parametrize("seed", range(4))
 @pytest.mark.parametrize("D", [1, 2, 3, 6])
-def test_the_ball_touches_the_nearest_side_and_no_other_center_has_more_room(D, seed):
+def test_the_ball_touches_the_nearest_side_and_none_has_more_room(D, seed):
     rng = np.random.default_rng(seed)
     model, x = mlp(seed, (D, 5, 4, 1)), at(rng.uniform(-0.4, 1, (1, D)))
     region = mm.polytope(model, x)
@@ -156,7 +159,10 @@ def test_the_ball_touches_the_nearest_side_and_no_other_center_has_more_room(D, 
     assert region.contains(center[None]) == [True] and (-0.5 <= center).all() and (center <= 2).all()
     np.testing.assert_allclose(room(region, center[None], -0.5, 2), radius, rtol=1e-6, atol=1e-8)
     others = np.concatenate(
-        [rng.uniform(-0.5, 2, (1000, D)), *(center + s * rng.normal(size=(1000, D)) for s in (0.1, 0.01, 1e-4))]
+        [
+            rng.uniform(-0.5, 2, (1000, D)),
+            *(center + s * rng.normal(size=(1000, D)) for s in (0.1, 0.01, 1e-4)),
+        ]
     )
     assert room(region, others, -0.5, 2).max() <= radius + 1e-8
 
@@ -186,5 +192,94 @@ def test_balls_known_by_hand(model, x, box, center, radius):
 
 def test_a_region_without_width_has_radius_zero():
     """At 0 both x and -x are on their borders, and belong to the lower pieces: only 0 does that."""
-    region = mm.polytope(lambda x: torch.relu(torch.cat([x, -x], 1)), at([[0.0, 1.0]]), 1)
-    assert region.chebyshev(-3, 3)[1] > 0.1, "0 <= -x and 1 is above: the quarter, if x has width"
+    region = mm.polytope(lambda x: torch.relu(torch.cat([x, -x], 1)), at([[0.0]]))
+    center, radius = region.chebyshev(-3, 3)
+    assert abs(center[0]) < 1e-7 and abs(radius) < 1e-7
+    assert region.contains([[0], [1e-6], [-1e-6]]).tolist() == [True, False, False]
+    touching = mm.polytope(torch.relu, at([[2.0, 2.0]])).chebyshev(-1, 0)
+    np.testing.assert_allclose([*touching[0], touching[1]], 0, atol=1e-7)
+
+
+@pytest.mark.parametrize("low, high", [(2, 3), (-9, -8), (0.5, -0.5)])
+def test_a_box_elsewhere_raises(low, high):
+    region = mm.polytope(F.hardtanh, at([[0.0, 0.5]]))
+    with pytest.raises(ValueError, match=f"the region must meet the box from {low} to {high}: "):
+        region.chebyshev(low, high)
+
+
+def test_the_size_of_the_slopes_does_not_matter():
+    region = mm.polytope(lambda x: torch.relu(1e-10 * x), at([[1.0, -2.0]]))
+    assert region.contains([[3, -3], [3, 3]]).tolist() == [True, False]
+    np.testing.assert_allclose(region.chebyshev(-1, 1)[1], 0.5)
+
+
+# ---------------------------------------------------------------- what stays, what raises
+
+
+@pytest.mark.parametrize("name", ["mlp", "batch norm 2d", "max pool 2d", "relu in place on the input", "rnn"])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_model_and_point_stay_as_they_are(name, dtype):
+    model, shape = build(name, dtype=dtype)
+    x = points(shape, N=1, dtype=dtype).requires_grad_()
+    before, twin = x.detach().clone(), copy.deepcopy(model)
+    region = mm.polytope(model, x)
+    assert torch.equal(x, before) and x.dtype == dtype and x.requires_grad and x.grad is None
+    assert not any(module.training for module in model.modules())
+    for ours, theirs in zip(model.state_dict().values(), twin.state_dict().values(), strict=True):
+        assert torch.equal(ours, theirs) and ours.dtype == theirs.dtype
+    assert all(weight.requires_grad for weight in model.parameters())
+    exact = mm.polytope(twin.double(), before.double())
+    assert region.G.dtype == float and np.array_equal(region.G, exact.G) and np.array_equal(region.h, exact.h)
+
+
+def test_a_training_network_stays_in_training():
+    model = nn.Sequential(nn.Linear(2, 3), nn.ReLU()).to(DEVICE).train()
+    mm.polytope(model, at([[1.0, 2.0]]).float())
+    assert model.training and model[0].training and model[0].weight.dtype == torch.float32
+
+
+@pytest.mark.parametrize("shape", [(2, 3), (5, 3)])
+def test_more_than_one_point_raises(shape):
+    with pytest.raises(ValueError, match=rf"x must hold one point, shape \(1, ...\), got \({shape[0]}, 3\)"):
+        mm.polytope(torch.relu, torch.ones(shape))
+
+
+@pytest.mark.parametrize("layers", [0, -1, 3, 1.0, "1"])
+def test_bad_layers(layers):
+    message = f"layers must lie between 1 and the number of nonlinear calls, 2, got {layers!r}"
+    with pytest.raises(ValueError, match=message):
+        mm.polytope(mlp(0), at([[1.0, 2.0, 3.0]]), layers)
+
+
+@pytest.mark.parametrize(
+    "x, error, message",
+    [
+        (np.ones((1, 2)), TypeError, "x must be a torch tensor, one point a row, got ndarray"),
+        (torch.tensor([[1, np.nan]]), ValueError, "x must be finite; .*: 1 of 2"),
+    ],
+)
+def test_bad_points(x, error, message):
+    with pytest.raises(error, match=message):
+        mm.polytope(torch.relu, x)
+
+
+@pytest.mark.parametrize(
+    "model, message",
+    [
+        (nn.Sequential(nn.ReLU(), nn.Sigmoid()), "sigmoid .* nonlinear calls before it: 1"),
+        (lambda x: torch.relu(x) * x, "mul .* multiplies two tensors that both depend on the input"),
+        (nn.Sequential(nn.ReLU(), nn.BatchNorm1d(2)), "batch_norm .* uses the statistics of the batch"),
+        (nn.Sequential(nn.Dropout(), nn.ReLU()), "dropout .* is active and random; call model.eval()"),
+    ],
+)
+def test_networks_that_are_not_piecewise_affine(model, message):
+    model = model.to(DEVICE) if isinstance(model, nn.Module) else model
+    with pytest.raises(mm.NotPiecewiseAffineError, match=message):
+        mm.polytope(model, torch.ones(1, 2, device=DEVICE))
+
+
+def test_a_network_without_nonlinear_calls_has_one_region():
+    model, shape = build("affine")
+    region = mm.polytope(model, points(shape, N=1))
+    assert region.G.shape == (0, 5) and region.contains(np.eye(5)).all()
+    np.testing.assert_allclose(region.chebyshev(-1, 3)[1], 2)
