@@ -221,7 +221,11 @@ WATCH = """picture => {
     window.redrawn = null;
     let pressed = null;
     addEventListener("keydown", () => { pressed = performance.now() }, {capture: true, once: true});
-    picture.addEventListener("load", () => { window.redrawn = performance.now() - pressed }, {once: true});
+    picture.addEventListener("load", function listen() {
+        if (pressed === null) return;  // a late picture of the step before
+        window.redrawn = performance.now() - pressed;
+        picture.removeEventListener("load", listen);
+    });
 }"""
 READ = """async picture => {
     const bytes = new Uint8Array(await (await fetch(picture.src)).arrayBuffer());
