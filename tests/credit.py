@@ -12,6 +12,7 @@ from torch.overrides import TorchFunctionMode
 
 import mad_max_lib as mm
 from mad_max_lib.exercises.chapter_01 import visible
+from mad_max_lib.exercises.chapter_06 import forward
 
 
 def add(a_1, b_1, a_2, b_2):
@@ -274,23 +275,17 @@ def average_template_first_layer(params, x_0, x_1):
 
 def average_template_share_alike(params, x_0, x_1):
     """The right rise in total, from no template at all."""
-
-    def f(x):
-        for W, b in params[:-1]:
-            x = np.maximum(W @ x + b, 0)
-        return params[-1][0] @ x + params[-1][1]
-
     step, same = x_1 - x_0, average_template_at(params, (x_0 + x_1) / 2)
-    return same + np.outer(f(x_1) - f(x_0) - same @ step, step) / (step @ step)
+    return same + np.outer(forward(params, x_1) - forward(params, x_0) - same @ step, step) / (step @ step)
 
 
 def average_template_input_by_input(params, x_0, x_1):
     """Turns one input after another to its goal, and charges each for the rise."""
     rises, x = [], x_0.copy()
     for d in range(len(x)):
-        before = _logits(params, x)
+        before = forward(params, x)
         x[d] = x_1[d]
-        rises.append((_logits(params, x) - before) / (x_1[d] - x_0[d] or 1.0))
+        rises.append((forward(params, x) - before) / (x_1[d] - x_0[d] or 1.0))
     return np.stack(rises, axis=1)
 
 
@@ -302,12 +297,6 @@ def average_template_rescaled(params, x_0, x_1):
         share = (np.maximum(v, 0) - np.maximum(u, 0)) / np.where(u == v, 1.0, v - u)
         A_x, u, v = share[:, None] * (W @ A_x), np.maximum(u, 0), np.maximum(v, 0)
     return params[-1][0] @ A_x
-
-
-def _logits(params, x):
-    for W, b in params[:-1]:
-        x = np.maximum(W @ x + b, 0)
-    return params[-1][0] @ x + params[-1][1]
 
 
 def priced_templates(x, y, C, E, price):

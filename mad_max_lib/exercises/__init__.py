@@ -21,6 +21,12 @@ class Wrong(Exception):
     """The attempt is not right yet; the message asks the reader a question and never tells the answer."""
 
 
+def ask(holds, question):
+    """Go on if the answer holds, else ask the question that may lead further."""
+    if not holds:
+        raise Wrong(question)
+
+
 class _NotAttempted(Exception):
     """The stub is still in place."""
 

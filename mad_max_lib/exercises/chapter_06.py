@@ -214,7 +214,7 @@ def _separable(rng, D):
     return params, lambda x: (v * np.maximum(w * x[:, None] + c, 0)).sum(axis=2)  # (2, D)
 
 
-def _forward(params, x):
+def forward(params, x):
     for W, b in params[:-1]:
         x = np.maximum(W @ x + b, 0)
     return params[-1][0] @ x + params[-1][1]
@@ -240,7 +240,7 @@ def _(attempt):
                     "this rise. For how much of the way does each template count?")  # fmt: skip
     for sizes in ((3, 8, 2), (5, 12, 12, 3), (4, 10, 10, 10, 2)):
         params, x_0, x_1 = random_network(*sizes), 3 * rng.normal(size=sizes[0]), 3 * rng.normal(size=sizes[0])
-        error = np.abs(average(params, x_0, x_1) @ (x_1 - x_0) - _forward(params, x_1) + _forward(params, x_0)).max()
+        error = np.abs(average(params, x_0, x_1) @ (x_1 - x_0) - forward(params, x_1) + forward(params, x_0)).max()
         if error > 1e-8:
             depth = len(sizes) - 2
             raise Wrong(f"with {depth} hidden layer{'s' * (depth > 1)} the rise of the logits is missed by {error:.0e}. "

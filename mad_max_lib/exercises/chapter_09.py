@@ -4,17 +4,12 @@ from fractions import Fraction
 
 import numpy as np
 
-from . import Wrong, call, exercise, value
+from . import ask, call, exercise, value
 
 SQUARE = np.array([[0.0, 0.0], [2.0, 0.0], [2.0, 2.0], [0.0, 2.0]])
 
 
 exact = np.vectorize(Fraction, otypes=[object])
-
-
-def ask(holds, question):
-    if not holds:
-        raise Wrong(question)
 
 
 def cut(polygon, h):
