@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from .intercept import Hold, check_held, check_points, flat
-from .pieces import NotPiecewiseAffineError
+from .units import NotPiecewiseAffineError
 
 
 class RegionCodes(Sequence):

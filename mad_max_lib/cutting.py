@@ -5,7 +5,7 @@ import torch
 
 from .intercept import Intercept, flat
 from .mesh import Mesh, cut_candidates, cut_kinks
-from .pieces import Kinked, NotPiecewiseAffineError, nonzero
+from .units import Kinked, NotPiecewiseAffineError, nonzero
 
 
 class Cut(Intercept):

@@ -7,7 +7,8 @@ import torch.nn.functional as F
 from torch.overrides import TorchFunctionMode
 
 from .arrays import check_input
-from .pieces import AFFINE, LIKENESS, PIECEWISE, PRODUCTS, QUESTIONS, Largest, NotPiecewiseAffineError
+from .pieces import AFFINE, LIKENESS, PIECEWISE, PRODUCTS, QUESTIONS
+from .units import Largest, NotPiecewiseAffineError
 
 UNSEEN = "it computes something that could not be seen, or one point's output depends on another point"
 
@@ -27,7 +28,7 @@ class Intercept(TorchFunctionMode):
 
     def __init__(self):
         super().__init__()
-        self._token = next(self._tokens)
+        self._token = f"_mad_max_{next(self._tokens)}"  # its own: a network may itself run under an Intercept
 
     def run(self, model, x):
         """The output of ``model(x)``, every call met on the way."""
@@ -85,7 +86,7 @@ class Intercept(TorchFunctionMode):
         return output if output is target else target.copy_(output)
 
     def piecewise(self, name, inplace, args, kwargs):
-        if sum(map(self._is_marked, _tensors((args, kwargs)))) > (2 if name in ("maximum", "max") else 1):
+        if sum(map(self._is_marked, _tensors((args, kwargs)))) > (2 if name in ("maximum", "max", "blend") else 1):
             self._refuse(name, "bends the input at places that depend on the input")
         try:
             unit, words = PIECEWISE[name](*args, **{k: v for k, v in kwargs.items() if k != "out"}), None
@@ -135,12 +136,12 @@ class Intercept(TorchFunctionMode):
 
     def _mark(self, output):
         for tensor in _tensors(output):
-            tensor._mad_max_token = self._token
+            setattr(tensor, self._token, True)
             self.bytes += tensor.nbytes
         return output
 
     def _is_marked(self, tensor):
-        return getattr(tensor, "_mad_max_token", None) == self._token
+        return hasattr(tensor, self._token)
 
     def changed(self, tree, change):
         """Nested tuples, lists and dictionaries with ``change`` applied to all marked tensors."""

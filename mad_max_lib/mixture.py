@@ -1,8 +1,11 @@
-"""K-means: the vector quantization that a max-affine unit does when its offsets are tied to its slopes."""
+"""A max-affine unit as K-means' quantizer and as a Gaussian mixture, and how both learn."""
+
+from numbers import Real
 
 import numpy as np
 
 from .arrays import cast, check_generator, check_input, check_parameter, namespace
+from .soft import posterior
 
 
 def kmeans(x, centroids, steps=300):
@@ -87,3 +90,101 @@ def spread_points(x, R, rng):
         distance = ((x - x[chosen[-1]]) ** 2).sum(1)
         nearest = namespace(x=x).minimum(nearest, distance)
     return x[chosen]
+
+
+def unit_to_mixture(A_k, B_k, sigma=1.0):
+    """The Gaussian mixture whose posterior is that of a max-affine unit: slopes become means, offsets priors.
+
+    All components have the covariance sigma^2 I. Any offsets are allowed; one constant added to all of them
+    changes nothing. Source: Balestriero and Baraniuk, *From Hard to Soft*.
+
+    Parameters
+    ----------
+    A_k : (R, D) array, the unit's slopes
+    B_k : (R,) array, its offsets; -inf where a piece is absent
+    sigma : float
+
+    Returns
+    -------
+    means (R, D), weights (R,) that add up to 1
+
+    Examples
+    --------
+    >>> means, weights = unit_to_mixture(np.array([[0.0], [2.0]]), np.array([0.0, -2.0]))
+    >>> weights
+    array([0.5, 0.5])
+    """
+    check_parameter("A_k", A_k, "R", "D")
+    check_parameter("B_k", B_k, len(A_k), absent=True)
+    namespace(A_k=A_k, B_k=B_k)
+    _check_sigma(sigma)
+    return A_k, posterior((B_k + (A_k**2).sum(1) / 2) / sigma**2, 0.5)
+
+
+def mixture_to_unit(means, weights, sigma=1.0):
+    """The max-affine unit whose code is the most probable component of a Gaussian mixture: `unit_to_mixture` undone.
+
+    Parameters
+    ----------
+    means : (R, D) array
+    weights : (R,) array, not negative; a component of weight 0 becomes an absent piece
+    sigma : float, the width of all components
+
+    Returns
+    -------
+    A_k (R, D), B_k (R,) with ``B_k = -|a_r|^2 / 2 + sigma^2 log(weights)``
+
+    Examples
+    --------
+    >>> mixture_to_unit(np.array([[0.0], [2.0]]), np.array([0.5, 0.5]))[1].round(3)
+    array([-0.693, -2.693])
+    """
+    check_parameter("means", means, "R", "D")
+    check_parameter("weights", weights, len(means))
+    xp = namespace(means=means, weights=weights)
+    _check_sigma(sigma)
+    if not (weights >= 0).all() or not abs(float(weights.sum()) - 1) < 1e-5:
+        raise ValueError(f"weights must be probabilities that add up to 1, got {weights}")
+    with np.errstate(divide="ignore"):  # log 0 = -inf: an absent piece
+        return means, -(means**2).sum(1) / 2 + sigma**2 * xp.log(weights)
+
+
+def em_step(x, means, weights, sigma):
+    """One step of expectation and maximisation for a mixture of Gaussians that share one width.
+
+    Parameters
+    ----------
+    x : (N, D) array
+    means : (R, D) array
+    weights : (R,) array that adds up to 1
+    sigma : float
+
+    Returns
+    -------
+    means, weights, sigma : the new ones; a component without weight keeps its mean
+    log_likelihood : float, mean over the points, under the old ones
+
+    Examples
+    --------
+    >>> x = np.array([[-1.0], [1.0]])
+    >>> means, weights, sigma, _ = em_step(x, np.array([[-0.1], [0.1]]), np.array([0.5, 0.5]), 0.1)
+    >>> means.round(3).tolist(), round(sigma, 3)
+    ([[-1.0], [1.0]], 0.0)
+    """
+    A, B = mixture_to_unit(means, weights, sigma)
+    x = check_input(x, means, "N", means.shape[1])
+    xp, (N, D) = namespace(x=x), x.shape
+    scores = (x @ A.T + B - (x**2).sum(1)[:, None] / 2) / sigma**2  # log of weight times density, without its constant
+    best = xp.amax(scores, 1)
+    log_likelihood = best + xp.log(xp.exp(scores - best[:, None]).sum(1)) - D / 2 * np.log(2 * np.pi * sigma**2)
+    T = posterior(scores, 0.5)
+    counts = T.sum(0)
+    means = xp.where(counts[:, None] > 0, T.T @ x / counts[:, None].clip(min=1e-300), means)
+    squares = (x**2).sum(1)[:, None] - 2 * x @ means.T + (means**2).sum(1)
+    sigma = float((T * squares).sum() / (N * D)) ** 0.5 if float((T * squares).sum()) > 0 else 0.0
+    return means, counts / N, sigma, float(log_likelihood.mean())
+
+
+def _check_sigma(sigma):
+    if not isinstance(sigma, Real) or not 0 < sigma < float("inf"):
+        raise ValueError(f"sigma must be a positive number, got {sigma!r}")

@@ -15,7 +15,7 @@ from .figures import CLASSES
 from .cutting import Chosen, Cut, CutAnew
 from .intercept import UNSEEN, Hold, flat
 from .mesh import cut_candidates, cut_kinks
-from .pieces import NotPiecewiseAffineError
+from .units import NotPiecewiseAffineError
 
 
 class Plane(NamedTuple):

@@ -1,131 +1,11 @@
 """The piecewise affine functions of torch, with their pieces, and the affine ones."""
 
 from math import ceil
-from numbers import Number
 
 import torch
 import torch.nn.functional as F
 
-
-class NotPiecewiseAffineError(ValueError):
-    """The network calls a function of its input that is not continuous and piecewise affine, or cannot be seen."""
-
-
-OPEN = (0, 1)  # the slopes of a ReLU
-
-
-class Kinked:
-    """Units that each bend one number u at fixed places: ReLU, absolute value, hard tanh.
-
-    Piece r lies between kinks r - 1 and r; there the output is ``slopes[r] * u + intercepts[r]``.
-    ``own`` is torch's function, given where its derivative also takes the lowest piece at a kink.
-    """
-
-    def __init__(self, u, kinks, slopes, intercepts=(0, 0, 0), own=None):
-        self.u, self.kinks, self.slopes, self.intercepts, self.own = u, kinks, slopes, intercepts, own
-        self.count = 1 + len(kinks)
-
-    def choose(self):
-        """The output, and which piece each unit chose: the number of kinks below u."""
-        pieces = sum((self.u > kink).view(torch.uint8) for kink in self.kinks)
-        return self.held(pieces) if self.own is None else self.own(self.u), pieces
-
-    def held(self, pieces):
-        """The output with the pieces held: affine in u."""
-        output = self.u * self._of_piece(self.slopes, pieces)
-        return output + self._of_piece(self.intercepts, pieces) if any(map(nonzero, self.intercepts)) else output
-
-    def _of_piece(self, numbers, pieces):
-        if numbers is OPEN:
-            return pieces
-        return sum(n * (pieces == r).to(self.u.dtype) for r, n in enumerate(numbers[: self.count]) if nonzero(n))
-
-    def numbers(self, pieces):
-        """The numbers of the pieces, from 0, and back."""
-        return pieces
-
-    places = numbers
-
-    def steepest(self):
-        return max(abs(torch.as_tensor(slope)).max().item() for slope in self.slopes[: self.count])
-
-    def margins(self, pieces):
-        """How far u lies inside its piece, for every kink: (..., kinks), not negative where the piece was chosen."""
-        return torch.stack([step * (2.0 * (pieces > i) - 1) for i, step in enumerate(self.steps())], -1)
-
-    def steps(self):
-        """For each kink, a function of the input that is positive above it."""
-        return [self.u - kink if nonzero(kink) else self.u for kink in self.kinks]
-
-
-class Largest:
-    """Units that each keep the largest of R candidates: maxout, the larger of two."""
-
-    own = None
-
-    def __init__(self, candidates):
-        self.candidates, self.count, self.shape = candidates, candidates.shape[-1], candidates.shape[1:-1]  # (..., R)
-
-    def choose(self):
-        """The output, and which candidate each unit chose; ties go to the lowest."""
-        pieces = self.candidates.argmax(-1)
-        return self.held(pieces), pieces
-
-    def held(self, pieces):
-        """The chosen candidates."""
-        return self.candidates.gather(-1, pieces[..., None])[..., 0]
-
-    numbers = Kinked.numbers
-
-    def steepest(self):
-        return 1.0
-
-    def places(self, numbers):
-        return numbers.long()
-
-    def margins(self, pieces):
-        """By how much the chosen candidate leads, over every candidate: (N, units, R)."""
-        chosen = self.held(pieces).reshape(len(pieces), -1)
-        candidates = map(self.candidate, range(self.count))
-        return torch.stack([(chosen - values) * ~absent for values, absent in candidates], -1)
-
-    def candidate(self, r):
-        """Candidate r of every unit, and which units have none."""
-        return self.candidates[..., r].reshape(len(self.candidates), -1), torch.tensor(False)
-
-
-class Pool(Largest):
-    """Max-pooling: the candidates are the ``windows`` (units, R) of a map, -1 where they hang over its edge."""
-
-    def __init__(self, values, sizes, windows, own):
-        self.values, self.sizes, self.windows, self.own = values, sizes, windows, own
-        self.count, self.shape = windows.shape[1], (*values.shape[1:-1], *sizes)
-
-    def choose(self):
-        return self.own()  # torch gives places in the map, of several equal ones the first
-
-    def held(self, pieces):
-        return self.values.gather(-1, pieces.flatten(-len(self.sizes))).reshape(pieces.shape)
-
-    def candidate(self, r):
-        at = self.windows[:, r]
-        return self.values[..., at].flatten(1), (at < 0).expand(*self.values.shape[1:-1], -1).flatten()
-
-    def steepest(self):
-        return self.windows[self.windows >= 0].bincount().max().item() ** 0.5
-
-    def numbers(self, pieces):
-        places = pieces.flatten(-len(self.sizes))[..., None]
-        return (places == self.windows).byte().argmax(-1).reshape(pieces.shape)
-
-    def places(self, numbers):
-        windows = self.windows.expand(*self.values.shape[:-1], -1, -1)
-        return windows.gather(-1, numbers.long().reshape(*windows.shape[:-1], 1)).reshape(numbers.shape)
-
-
-def nonzero(number):
-    return not isinstance(number, Number) or number != 0
-
+from .units import OPEN, Blend, Kinked, Largest, NotPiecewiseAffineError, Pool
 
 # One builder for each function, with the names that torch gives its arguments.
 
@@ -233,6 +113,7 @@ PIECEWISE = {
     "maximum": maximum, "max": max_, "amax": amax,
     **{f"max_pool{d}d": max_pool(d) for d in (1, 2, 3)},
     **{f"adaptive_max_pool{d}d": adaptive_max_pool(d) for d in (1, 2, 3)},
+    "blend": Blend,
 }  # fmt: skip
 
 # Affine in all their tensor arguments together.
@@ -258,6 +139,6 @@ QUESTIONS = set(
     """shape size dim ndim ndimension numel nelement dtype device layout stride storage_offset is_contiguous __len__
     zeros_like ones_like full_like empty_like new_zeros new_ones new_full new_tensor new_empty
     is_floating_point is_complex is_cuda is_mps is_cpu is_nested is_sparse is_quantized is_mkldnn is_leaf requires_grad
-    grad_fn get_device element_size itemsize __repr__ __str__ __format__ names has_names is_meta is_xpu
+    grad_fn get_device element_size itemsize nbytes __repr__ __str__ __format__ names has_names is_meta is_xpu
     """.split()
 )

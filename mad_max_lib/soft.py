@@ -1,0 +1,86 @@
+"""From hard to soft: how much each piece of a max-affine unit counts, by one number beta."""
+
+from numbers import Real
+
+from .arrays import cast, check_finite, is_floating, namespace
+from .maso import MASO
+
+
+def posterior(scores, beta):
+    """Weight the R pieces of a unit, from all alike (beta = 0) to the winner alone (beta = 1).
+
+    At beta = 1/2 the weights are a softmax: the posterior probabilities of the pieces in a Gaussian mixture with
+    noise of width 1. Otherwise they are the softmax of eta times the scores, with eta = beta / (1 - beta): the
+    weights t, adding up to 1, that make ``beta * sum(t * scores) + (1 - beta) * entropy(t)`` largest.
+    Source: Balestriero and Baraniuk, *From Hard to Soft*, beta-VQ.
+
+    Parameters
+    ----------
+    scores : (..., R) floating array
+        Score of every piece; -inf where a piece is absent.
+    beta : float in [0, 1]
+
+    Returns
+    -------
+    (..., R) array
+        Not negative, the last axis adds up to 1. At beta = 1 ties go to the lowest piece.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> posterior(np.array([1.0, 3.0]), 1.0)
+    array([0., 1.])
+    >>> posterior(np.array([1.0, 3.0]), 0.5).round(3)
+    array([0.119, 0.881])
+    """
+    xp = namespace(scores=scores)
+    if not is_floating(scores) or scores.ndim < 1 or scores.shape[-1] < 1:
+        raise TypeError(f"scores must be a floating array (..., R), got {scores.dtype} {tuple(scores.shape)}")
+    check_finite("scores", scores, absent=True)
+    check_beta(beta)
+    best = xp.amax(scores, -1)[..., None]
+    if xp.isinf(best).any():
+        raise ValueError("scores must have a piece that is not absent (-inf) in every row")
+    if beta == 1:
+        winners = scores == best
+        return cast(winners & (winners.cumsum(-1) == 1), scores)
+    present = ~xp.isinf(scores)
+    behind = xp.where(present, scores / 2 - best / 2, 0 * best)  # halves: the difference may be too large
+    weights = xp.exp(2 * beta / (1 - beta) * behind) * present
+    return weights / weights.sum(-1)[..., None]
+
+
+def beta_vq(maso, x, beta):
+    """The output of a MASO whose pieces count by their posterior: hard at beta = 1, linear at beta = 0.
+
+    A ReLU becomes u sigmoid(eta u), the swish, with eta = beta / (1 - beta); at beta = 1/2 the SiLU.
+    Source: Balestriero and Baraniuk, *From Hard to Soft*.
+
+    Parameters
+    ----------
+    maso : MASO
+    x : (N, D) array
+    beta : float in [0, 1]
+
+    Returns
+    -------
+    (N, K) array
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from mad_max_lib.operators import relu
+    >>> beta_vq(relu(1), np.array([[2.0]]), 0.5).round(3)
+    array([[1.762]])
+    """
+    if not isinstance(maso, MASO):
+        raise TypeError(f"maso must be a MASO, got {type(maso).__name__}")
+    scores = maso.scores(x)
+    weights = posterior(scores, beta)
+    return (weights * namespace(x=x).where(weights > 0, scores, 0 * weights)).sum(-1)
+
+
+def check_beta(beta):
+    """Raise unless beta is a number from 0 to 1."""
+    if not isinstance(beta, Real) or not 0 <= beta <= 1:
+        raise ValueError(f"beta must be a number from 0 (linear) to 1 (hard), got {beta!r}")

@@ -1,0 +1,207 @@
+"""The units that a nonlinear call is made of: what each can choose from, and what it then puts out."""
+
+from numbers import Number
+
+import torch
+from torch.overrides import handle_torch_function, has_torch_function
+
+
+class NotPiecewiseAffineError(ValueError):
+    """The network calls a function of its input that is not continuous and piecewise affine, or cannot be seen."""
+
+
+OPEN = (0, 1)  # the slopes of a ReLU
+
+
+class Kinked:
+    """Units that each bend one number u at fixed places: ReLU, absolute value, hard tanh.
+
+    Piece r lies between kinks r - 1 and r; there the output is ``slopes[r] * u + intercepts[r]``.
+    ``own`` is torch's function, given where its derivative also takes the lowest piece at a kink.
+    """
+
+    absent = None
+
+    def __init__(self, u, kinks, slopes, intercepts=(0, 0, 0), own=None):
+        self.u, self.kinks, self.slopes, self.intercepts, self.own = u, kinks, slopes, intercepts, own
+        self.count = 1 + len(kinks)
+
+    def choose(self):
+        """The output, and which piece each unit chose: the number of kinks below u."""
+        pieces = sum((self.u > kink).view(torch.uint8) for kink in self.kinks)
+        return self.held(pieces) if self.own is None else self.own(self.u), pieces
+
+    def held(self, pieces):
+        """The output with the pieces held: affine in u."""
+        output = self.u * self._of_piece(self.slopes, pieces)
+        return output + self._of_piece(self.intercepts, pieces) if any(map(nonzero, self.intercepts)) else output
+
+    def _of_piece(self, numbers, pieces):
+        if numbers is OPEN:
+            return pieces
+        return sum(n * (pieces == r).to(self.u.dtype) for r, n in enumerate(numbers[: self.count]) if nonzero(n))
+
+    def numbers(self, pieces):
+        """The numbers of the pieces, from 0, and back."""
+        return pieces
+
+    places = numbers
+
+    def steepest(self):
+        return max(abs(torch.as_tensor(slope)).max().item() for slope in self.slopes[: self.count])
+
+    def margins(self, pieces):
+        """How far u lies inside its piece, for every kink: (..., kinks), not negative where the piece was chosen."""
+        return torch.stack([step * (2.0 * (pieces > i) - 1) for i, step in enumerate(self.steps())], -1)
+
+    def scores(self):
+        """The values of both pieces, 0 for a tensor of zeros, if the output is the larger one."""
+        below, above = map(torch.as_tensor, self.slopes[:2])
+        if self.count > 2 or not (below.to(self.u) <= above.to(self.u)).all():
+            raise NotPiecewiseAffineError("is not a maximum of affine pieces, so it has no soft form")
+        return tuple(map(self._line, self.slopes[: self.count], self.intercepts))
+
+    def _line(self, slope, intercept):
+        if not nonzero(slope):
+            return torch.zeros_like(self.u) + intercept if nonzero(intercept) else 0
+        values = self.u if isinstance(slope, Number) and slope == 1 else self.u * slope
+        return values + intercept if nonzero(intercept) else values
+
+    def steps(self):
+        """For each kink, a function of the input that is positive above it."""
+        return [self.u - kink if nonzero(kink) else self.u for kink in self.kinks]
+
+
+class Largest:
+    """Units that each keep the largest of R candidates: maxout, the larger of two."""
+
+    own = absent = None
+
+    def __init__(self, candidates):
+        self.candidates, self.count, self.shape = candidates, candidates.shape[-1], candidates.shape[1:-1]  # (..., R)
+
+    def choose(self):
+        """The output, and which candidate each unit chose; ties go to the lowest."""
+        pieces = self.candidates.argmax(-1)
+        return self.held(pieces), pieces
+
+    def held(self, pieces):
+        """The chosen candidates."""
+        return self.candidates.gather(-1, pieces[..., None])[..., 0]
+
+    numbers = Kinked.numbers
+
+    def scores(self):
+        """The values of all pieces along the last axis, and which of them are absent."""
+        return self.candidates
+
+    def steepest(self):
+        return 1.0
+
+    def places(self, numbers):
+        return numbers.long()
+
+    def margins(self, pieces):
+        """By how much the chosen candidate leads, over every candidate: (N, units, R)."""
+        chosen = self.held(pieces).reshape(len(pieces), -1)
+        candidates = map(self.candidate, range(self.count))
+        return torch.stack([(chosen - values) * ~absent for values, absent in candidates], -1)
+
+    def candidate(self, r):
+        """Candidate r of every unit, and which units have none."""
+        return self.candidates[..., r].reshape(len(self.candidates), -1), torch.tensor(False)
+
+
+class Pool(Largest):
+    """Max-pooling: the candidates are the ``windows`` (units, R) of a map, -1 where they hang over its edge."""
+
+    def __init__(self, values, sizes, windows, own):
+        self.values, self.sizes, self.windows, self.own = values, sizes, windows, own
+        self.count, self.shape = windows.shape[1], (*values.shape[1:-1], *sizes)
+
+    def choose(self):
+        return self.own()  # torch gives places in the map, of several equal ones the first
+
+    def held(self, pieces):
+        return self.values.gather(-1, pieces.flatten(-len(self.sizes))).reshape(pieces.shape)
+
+    def candidate(self, r):
+        at = self.windows[:, r]
+        return self.values[..., at].flatten(1), (at < 0).expand(*self.values.shape[1:-1], -1).flatten()
+
+    def scores(self):
+        return self.values[..., self.windows].reshape(*self.values.shape[:-1], *self.sizes, -1)
+
+    @property
+    def absent(self):
+        return (self.windows < 0).reshape(*self.sizes, -1)
+
+    def steepest(self):
+        return self.windows[self.windows >= 0].bincount().max().item() ** 0.5
+
+    def numbers(self, pieces):
+        places = pieces.flatten(-len(self.sizes))[..., None]
+        return (places == self.windows).byte().argmax(-1).reshape(pieces.shape)
+
+    def places(self, numbers):
+        windows = self.windows.expand(*self.values.shape[:-1], -1, -1)
+        return windows.gather(-1, numbers.long().reshape(*windows.shape[:-1], 1)).reshape(numbers.shape)
+
+
+def nonzero(number):
+    return not isinstance(number, Number) or number != 0
+
+
+class Blend:
+    """Units whose pieces all count, by their posterior weights at eta = beta / (1 - beta).
+
+    ``scores`` are the values of two pieces (a 0 stands for a tensor of zeros), or of R pieces along the last
+    axis, of which those marked ``absent`` do not count.
+    """
+
+    own, count = None, 0
+
+    def __init__(self, scores, eta, absent=None):
+        self.scores, self.eta, self.absent = scores, eta, absent
+
+    def weights(self):
+        """The posterior weight of the second of two pieces, or of each of R."""
+        hard = not isinstance(self.eta, torch.Tensor) and self.eta == float("inf")  # ties go to the lowest piece
+        if isinstance(self.scores, tuple):
+            first, second = self.scores
+            if hard:
+                return (second > first).to(second.dtype)
+            if isinstance(first, Number):
+                return torch.sigmoid(self.eta * second)
+            return torch.sigmoid(2 * self.eta * (second / 2 - first / 2))  # halves: the difference may be too large
+        scores = self.scores if self.absent is None else self.scores.masked_fill(self.absent, -torch.inf)
+        if hard:
+            return torch.nn.functional.one_hot(scores.argmax(-1), scores.shape[-1]).to(scores.dtype)
+        behind = 2 * self.eta * (self.scores / 2 - scores.amax(-1, keepdim=True).detach() / 2)
+        return torch.softmax(behind if self.absent is None else behind.masked_fill(self.absent, -torch.inf), -1)
+
+    def held(self, weights):
+        """The output with the weights held: affine in the scores."""
+        if isinstance(self.scores, tuple):
+            first, second = self.scores
+            return second * weights if isinstance(first, Number) else first * (1 - weights) + second * weights
+        return (self.scores * weights).sum(-1)
+
+    def choose(self):
+        """The output, and the weights, which are then held: its derivative takes them as constants."""
+        weights = self.weights().detach()
+        return self.held(weights), weights
+
+    def _has_no_code(self, *_):
+        raise NotPiecewiseAffineError("blend mixes the pieces of a unit: it bends everywhere and has no code")
+
+    numbers = candidate = steepest = margins = _has_no_code
+
+
+def blend(scores, eta, absent=None):
+    """The output of a `Blend`, as one function that an `Intercept` meets as such."""
+    tensors = scores[1:] if isinstance(scores, tuple) else (scores,)
+    if has_torch_function(tensors):
+        return handle_torch_function(blend, tensors, scores, eta, absent)
+    unit = Blend(scores, eta, absent)
+    return unit.held(unit.weights())
