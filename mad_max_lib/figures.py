@@ -24,8 +24,8 @@ DPI = 90
 _figures = {"chapter": None, "numbers": {}}
 
 
-def setup(chapter):
-    """Begin a chapter: set the figure style, start its figure numbers, print the versions in use.
+def setup(chapter=None):
+    """Begin a chapter, or a page without number: set the figure style, start its figure numbers, print the versions in use.
 
     Examples
     --------
@@ -43,8 +43,9 @@ def setup(chapter):
         "axes.prop_cycle": plt.cycler(color=[BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY, BLACK]),
     })  # fmt: skip
     _figures.update(chapter=chapter, numbers={})
+    page = "A page" if chapter is None else f"Chapter {chapter}"
     print(
-        f"Chapter {chapter}, with mad_max_lib {__version__}, numpy {np.__version__}, "
+        f"{page}, with mad_max_lib {__version__}, numpy {np.__version__}, "
         f"torch {torch.__version__.split('+')[0]}, Python {platform.python_version()}"
     )
 
@@ -60,7 +61,8 @@ def numbered(caption):
     if len(caption.split()) < 8:
         raise ValueError(f"a caption states the finding in at least eight words, got {caption!r}")
     number = _figures["numbers"].setdefault(caption, len(_figures["numbers"]) + 1)
-    return f"**Figure {_figures['chapter']}.{number}.** {caption}"
+    chapter = "" if _figures["chapter"] is None else f"{_figures['chapter']}."
+    return f"**Figure {chapter}{number}.** {caption}"
 
 
 def png(fig):

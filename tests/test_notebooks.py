@@ -14,9 +14,10 @@ from urllib.parse import quote, unquote
 
 import nbformat
 import pytest
+from matplotlib.colors import is_color_like, to_rgb
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
-from mad_max_lib import publish
+from mad_max_lib import figures, publish
 from mad_max_lib.exercises import all_exercises
 
 NOT_COUNTED = {"exercise", "hint", "solution", "check", "navigation"}
@@ -148,9 +149,10 @@ def check_figures(page):
                 found.append(f"a figure without a caption: {cell.source[-60:]!r}")
             elif caption not in captions:
                 captions.append(caption)
+    chapter = "" if page.chapter is None else f"{page.chapter}."
     for number, caption in enumerate(captions, 1):
-        if not caption.startswith(f"**Figure {page.chapter}.{number}.**"):
-            found.append(f"expected figure number {page.chapter}.{number}, found {caption[:40]!r}")
+        if not caption.startswith(f"**Figure {chapter}{number}.**"):
+            found.append(f"expected figure number {chapter}{number}, found {caption[:40]!r}")
     return found
 
 
@@ -231,15 +233,20 @@ def check_symbols(page):
 def check_sliders(page):
     """A slider is moved when all cells have run: no later cell may give its drawing's names a new meaning."""
     functions, found = {}, []
-    trees = [ast.parse(cell.source) for cell in page.code if not cell.source.lstrip().startswith(("%", "!"))]
-    for position, tree in enumerate(trees):
+    cells = trees(page)
+    for position, tree in enumerate(cells):
         functions.update({node.name: node for node in tree.body if isinstance(node, ast.FunctionDef)})
         for call in ast.walk(tree):
             if isinstance(call, ast.Call) and getattr(call.func, "attr", "") == "Explorer":
-                later = set().union(*(assigned(tree) for tree in trees[position + 1 :]))
+                later = set().union(*map(assigned, cells[position + 1 :]))
                 for name in sorted(read_by(call.args[0], functions) & later):
                     found.append(f"a slider's drawing reads {name!r}, which a later cell assigns anew")
     return found
+
+
+def trees(page):
+    """The syntax tree of each cell of Python."""
+    return [ast.parse(cell.source) for cell in page.code if not cell.source.lstrip().startswith(("%", "!"))]
 
 
 def assigned(tree):
@@ -263,8 +270,35 @@ def read_by(node, functions, seen=()):
     return names
 
 
+def check_contrast(page):
+    """Words in figures stand out from white by 4.5 to 1 (white ones are for dark pictures)."""
+    found = []
+    for call in (node for tree in trees(page) for node in ast.walk(tree) if isinstance(node, ast.Call)):
+        values = [keyword.value for keyword in call.keywords if keyword.arg in ("color", "c")]
+        if getattr(call.func, "attr", "") in WRITING:
+            found += [f"pale words, {part!r}, in {ast.unparse(call)[:60]!r}" for value in values
+                      for part in map(colour, ast.walk(value)) if part and 1.1 < contrast(part) < 4.5]  # fmt: skip
+    return found
+
+
+WRITING = {"annotate", "set_title", "set_xlabel", "set_ylabel", "suptitle", "text"}
+
+
+def colour(node):
+    """The colour that a name of the library, or a string, stands for."""
+    name = node.value if isinstance(node, ast.Constant) else getattr(node, "id", getattr(node, "attr", None))
+    value = getattr(figures, str(name), name) if str(name).isupper() else name
+    return value if isinstance(value, str) and is_color_like(value) else None
+
+
+def contrast(colour):
+    """Luminance of white to that of a colour, as the web's accessibility guidelines define it."""
+    red, green, blue = (v / 12.92 if v <= 0.04045 else ((v + 0.055) / 1.055) ** 2.4 for v in to_rgb(colour))
+    return 1.05 / (0.2126 * red + 0.7152 * green + 0.0722 * blue + 0.05)
+
+
 CHECKS = [check_stored_form, check_outputs, check_limits, check_headings, check_code, check_figures,
-          check_exercises, check_links, check_symbols, check_sliders]  # fmt: skip
+          check_exercises, check_links, check_symbols, check_sliders, check_contrast]  # fmt: skip
 
 
 @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
@@ -367,6 +401,8 @@ BROKEN = {
     "a download": (check_code, add(code("load(download=True)"))),
     "a shell command": (check_code, add(code("!ls"))),
     "an absolute path": (check_code, add(code('open("/data/x")'))),
+    "pale words, '#E69F00'": (check_contrast, add(code('ax.text(0, 0, "x", color=ORANGE)'))),
+    "pale words, 'gray'": (check_contrast, add(code('ax.set_title("x", color="gray")'))),
     "without a caption": (check_figures, put(2, outputs=[png_output()])),
     "expected figure number 1.1": (check_figures, put(2, outputs=[png_output(), caption_output(2)])),
     "3 exercises, fewer": (check_exercises, lambda cells: cells.pop(7)),

@@ -65,6 +65,13 @@ def test_binder_reads_the_environment_as_meant():
     assert f"Building conda environment for {conda_and_pip_lines()[0][0]}\n" in recipe
     # "-e ." needs the book to be there before its environment is made
     assert recipe.index(" src/ ") < recipe.index('env update -p ${NB_PYTHON_PREFIX} --file "environment.yml"')
+    assert re.search(r'ENV R2D_ENTRYPOINT="\S*/start"', recipe)  # which caps the threads
+
+
+@pytest.mark.skipif(os.name == "nt", reason="needs a Unix shell")
+def test_binder_starts_with_one_thread():
+    command = [ROOT / "start", sys.executable, "-c", "import os; print(os.environ['OMP_NUM_THREADS'])"]
+    assert subprocess.run(command, capture_output=True, text=True, check=True).stdout == "1\n"
 
 
 # --- book.py as a reader meets it ------------------------------------------------------------------------
