@@ -206,7 +206,7 @@ def from_openml(name, rng, n_test):
         raise ConnectionError(f"openml.org does not answer ({error}); give a file to from_file instead") from error
     if n_test >= len(x):
         raise ValueError(f"n_test must be from 1 to {len(x) - 1}, got {n_test!r}")
-    order, labels = rng.permutation(len(x)), np.unique(y, return_inverse=True)[1]
+    order, labels = rng.permutation(len(x)), np.unique(y, return_inverse=True)[1].reshape(np.shape(y))
     test, train = order[:n_test], order[n_test:]
     return _checked(Data(x[train], labels[train], x[test], labels[test]))
 

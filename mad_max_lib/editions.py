@@ -1,0 +1,285 @@
+"""The book in other forms, for teachers: ``python -m mad_max_lib.editions student|slides|site FOLDER``.
+
+student: the notebooks without solutions; slides: one deck a chapter; site: web pages. FOLDER must be new or empty.
+Slides and pages open from disk, without a network. What they need beside the book is installed by
+``pip install -e ".[site]"``.
+"""
+
+import re
+import shutil
+import sys
+import tempfile
+from importlib import metadata
+from pathlib import Path
+
+import nbformat
+from nbconvert import SlidesExporter
+from nbformat.v4 import new_markdown_cell
+
+from . import publish
+
+FOLD = r"<details>.*?</details>"
+ANSWER = r"<details><summary>What you should see</summary>.*?</details>"
+LINK = r"\[([^]]+)\]\([^)]*\)"
+QUESTION = r"\*[^*]+\?\*"  # in italics
+MATHJAX = "sphinx-mathjax-offline", "sphinx-mathjax-offline/static/mathjax/tex-svg.js"  # no fonts: one file does
+REVEAL = "sphinx-revealjs", "sphinx_revealjs/_static/revealjs"
+
+
+# --- student edition -------------------------------------------------------------------------------------
+
+
+def student(folder):
+    """Write the notebooks without solutions, answers and outputs, and without the instructor guide.
+
+    Outputs go because they answer the questions that the text asks before a cell is run, and because those
+    after an exercise were computed with its solution. The checks stay, and with them the need for
+    ``mad_max_lib``: it holds the solutions of all exercises but those for credit, so a student who looks into
+    ``mad_max_lib/exercises`` or calls ``mm.show_solution`` reads them. Give marks for problems for credit only,
+    and give no student the folder ``tests``, which solves these.
+    """
+    for path in publish.pages():
+        if path.stem != "instructor_guide":
+            shutil.copy(path, folder)
+    publish.refresh(folder)  # no page leads to the guide
+    for path in publish.pages(folder):
+        nb = student_page(nbformat.read(path, as_version=4))
+        path.write_text(publish.text(nb), "utf-8", newline="\n")
+
+
+def student_page(nb):
+    """One notebook of the student edition, as a new notebook.
+
+    Checks carry nbgrader's metadata: tests worth a point each. A test fails by an error, so nbgrader must be
+    started with ``MAD_MAX_STRICT=1``. Stubs carry none: nbgrader would replace what they say by its own words.
+
+    Examples
+    --------
+    >>> from nbformat.v4 import new_code_cell, new_notebook
+    >>> stub, check = new_code_cell("f = ..."), new_code_cell('f = mm.check("1.1", f)', metadata={"tags": ["check"]})
+    >>> solution = new_code_cell('mm.show_solution("1.1")', metadata={"tags": ["solution"]})
+    >>> page = student_page(new_notebook(cells=[stub, check, solution]))
+    >>> [cell.source for cell in page.cells], page.cells[1].metadata.nbgrader.grade_id
+    (['f = ...', 'f = mm.check("1.1", f)'], 'check-1-1')
+    """
+    nb = publish.canonical(nb)
+    nb.cells = [cell for cell in nb.cells if "solution" not in _tags(cell)]
+    for cell in nb.cells:
+        if cell.cell_type == "markdown":
+            cell.source = re.sub(ANSWER, "", cell.source, flags=re.S).rstrip()
+            continue
+        cell.outputs, cell.execution_count = [], None
+        if "check" in _tags(cell):
+            number = re.search(r'check\("([\d.]+)"', cell.source)[1].replace(".", "-")
+            cell.metadata.nbgrader = nbformat.from_dict({
+                "schema_version": 3, "grade_id": f"check-{number}", "cell_type": "code", "points": 1,
+                "grade": True, "locked": True, "solution": False, "task": False,
+            })  # fmt: skip
+    return nb
+
+
+# --- slides ----------------------------------------------------------------------------------------------
+
+SLIDES = """\
+{%- extends 'index.html.j2' -%}
+{%- block html_head_js -%}
+<script src="reveal/dist/reveal.js"></script><script src="reveal/plugin/math/math.js"></script>
+{%- endblock -%}
+{%- block html_head_js_mathjax -%}{%- endblock -%}
+{%- block html_head_css -%}
+<style>
+.reveal { --r-main-font-size: 32px; --r-heading-text-transform: none; --r-heading-margin: 0 0 0.4em 0;
+          --r-heading1-size: 2em; --r-heading2-size: 1.4em; --r-heading3-size: 1.2em; }
+.reveal .slides section { text-align: left; }
+.reveal .slides .jp-Cell { padding: 0 1em; }
+.reveal .slides .jp-RenderedHTMLCommon { font: inherit; color: inherit; }
+.reveal .slides .jp-RenderedHTMLCommon blockquote { width: auto; margin: 0; padding: 0.3em 1em; font-style: normal; }
+.reveal .slides pre { font-size: 17px !important; }  /* 110 characters side by side */
+.reveal .slides .jp-RenderedImage img { display: block; margin: 0 auto; height: 15em; max-width: 100%; max-height: none;
+                                        object-fit: contain; }
+</style>
+{%- endblock -%}
+{%- block footer_js -%}
+<script>
+function fit() {  // in smaller letters, if need be
+    const slide = Reveal.getCurrentSlide();
+    for (let size = 32; size > 12 && slide.scrollHeight > 690; size--) slide.style.fontSize = `${size}px`;
+    Reveal.layout();
+}
+Reveal.on("slidechanged", fit);
+Reveal.initialize({
+    width: 1280, height: 720, margin: 0.02, hash: true, slideNumber: true, transition: "none",
+    plugins: [RevealMath.MathJax3],
+    mathjax3: {mathjax: "tex-svg.js"},
+}).then(fit);
+</script>
+{%- endblock -%}
+"""
+
+
+def slides(folder):
+    """Write a deck for each chapter, and beside them what a browser needs to show them."""
+    shutil.copytree(_file(*REVEAL), Path(folder) / "reveal", ignore=shutil.ignore_patterns("*.map", "*.esm.js"))
+    shutil.copy(_file(*MATHJAX), folder)
+    for path in publish.pages():
+        if path.stem[:2].isdigit():
+            html = slide_page(deck(nbformat.read(path, as_version=4)), path.stem)
+            (Path(folder) / f"{path.stem}.html").write_text(html, "utf-8", newline="\n")
+
+
+def slide_page(nb, name):
+    """The slides of a deck as a web page, which needs ``reveal`` and ``tex-svg.js`` beside it."""
+    exporter = SlidesExporter(raw_template=SLIDES, reveal_url_prefix="reveal", reveal_theme="white",
+                              exclude_input_prompt=True, exclude_output_prompt=True)  # fmt: skip
+    return exporter.from_notebook_node(nb, resources={"metadata": {"name": name}})[0]
+
+
+def deck(nb):
+    """The slides of a chapter, as a notebook whose cells carry nbconvert's slideshow metadata.
+
+    Slides are chosen by the chapter's structure: its title; each theorem, without the proof; each question to
+    answer before going on (a paragraph with a question in italics); each figure, without the code. The first
+    of them under a heading gets the heading. A cell with a slide type of its own is taken whole, with its code,
+    or left out if the type is "skip"; nothing else is shown.
+
+    Examples
+    --------
+    >>> from nbformat.v4 import new_notebook
+    >>> text = "# 01 · Lines\\n\\n*A motto.*\\n\\nMuch text.\\n\\n## How many?\\n\\nA guess: *how many?*\\n\\nMore."
+    >>> for cell in deck(new_notebook(cells=[new_markdown_cell(text)])).cells:
+    ...     print(cell.metadata.slideshow.slide_type, repr(cell.source))
+    slide '# 01 · Lines'
+    - '*A motto.*'
+    slide '## How many?'
+    - 'A guess: *how many?*'
+    """
+    cells, heading = [], None
+    for cell in publish.canonical(nb).cells:
+        kind = cell.metadata.get("slideshow", {}).get("slide_type")
+        if kind == "skip":
+            continue
+        for shown in [cell] if kind else _shown(cell):
+            if shown.cell_type == "markdown" and shown.source.startswith("#"):
+                heading = None if kind else shown
+            if heading is shown:
+                continue
+            if heading:
+                cells.append(_marked(heading, "subslide" if heading.source.startswith("### ") else "slide"))
+            begins = kind in (None, "slide", "subslide")
+            cells.append(_marked(shown, "-" if heading and begins else kind or "subslide"))
+            heading = None
+    return nbformat.v4.new_notebook(cells=cells, metadata=nb.metadata)
+
+
+def _shown(cell):
+    """The headings of a cell and what a slide shows of it, as new cells."""
+    if cell.cell_type == "code":
+        cell.outputs = [output for output in cell.outputs if "data" in output]
+        cell.metadata.transient = {"remove_source": True}
+        return [cell] if any("image/png" in output.data for output in cell.outputs) else []
+    found = []
+    if not _tags(cell):
+        source = re.sub(LINK, r"\1", re.sub(FOLD, "", cell.source, flags=re.S))
+        source = re.sub(r"^### Exercise.*?(?=^##? |\Z)", "", source, flags=re.M | re.S)
+        for block in re.split(r"\n{2,}", source.strip()):
+            motto = found and found[-1].source.startswith("# ")
+            if motto or block.startswith(("#", ">")) or re.search(QUESTION, block):
+                found.append(new_markdown_cell(block))
+    return found
+
+
+# --- web pages -------------------------------------------------------------------------------------------
+
+TITLE = "How deep networks work inside"
+SITE = {
+    "project": TITLE,
+    "html_title": TITLE,
+    "author": "the mad_max_lib authors",
+    "extensions": ["myst_nb"],
+    "nb_execution_mode": "off",
+    "nb_render_markdown_format": "myst",  # captions and solutions hold formulas
+    "nb_ipywidgets_js": {},  # it would be fetched from the network
+    "myst_enable_extensions": ["amsmath", "dollarmath"],
+    "myst_dmath_double_inline": True,  # $$ in a theorem follows its words without an empty line
+    "myst_heading_anchors": 4,
+    "myst_heading_slug_func": "mad_max_lib.editions.anchor",
+    "mathjax_path": "tex-svg.js",
+    "html_theme": "sphinx_book_theme",
+    "html_context": {"default_mode": "light"},  # the figures are white
+    "html_show_copyright": False,
+    "html_show_search_summary": False,  # from disk, one page cannot read another
+}
+
+
+def site(folder):
+    """Write the book as web pages with pictures, formulas, folds and a search, beginning at ``index.html``."""
+    mathjax = _file(*MATHJAX)
+    from sphinx.application import Sphinx
+
+    with tempfile.TemporaryDirectory() as work:
+        names = []
+        for path in publish.pages():
+            nb = nbformat.read(path, as_version=4)
+            nb.cells = [cell for cell in nb.cells if "navigation" not in _tags(cell)]  # the pages have another one
+            for cell in nb.cells:
+                if "jupyter" in cell.metadata:  # code that a first reading can do without
+                    cell.metadata.tags = ["hide-input"]
+                if cell.cell_type == "markdown":  # an empty line, so that a fold's formulas are read as such
+                    cell.source = re.sub("(</summary>)|(</details>)", r"\1\n\n\2", cell.source)
+            nbformat.write(nb, Path(work) / path.name)
+            names.append(path.stem)
+        contents = "\n".join(["# " + TITLE, "", "```{toctree}", ":maxdepth: 1", "", *names, "```", ""])
+        (Path(work) / "index.md").write_text(contents, "utf-8")
+        Sphinx(work, None, folder, Path(work) / "doctrees", "html", status=None,
+               confoverrides=SITE | {"html_static_path": [str(mathjax)]}).build()  # fmt: skip
+
+
+def anchor(title):
+    """The name under which JupyterLab links to a heading.
+
+    Examples
+    --------
+    >>> anchor("What is a knot?")
+    'What-is-a-knot?'
+    """
+    return title.replace(" ", "-")
+
+
+# --- common ----------------------------------------------------------------------------------------------
+
+
+def _tags(cell):
+    return cell.metadata.get("tags", [])
+
+
+def _marked(cell, kind):
+    cell.metadata.slideshow = nbformat.from_dict({"slide_type": kind})
+    return cell
+
+
+def _file(package, name):
+    """A file or folder of an installed package."""
+    try:
+        return Path(metadata.distribution(package).locate_file(name))
+    except metadata.PackageNotFoundError:
+        sys.exit(f'The package {package} is missing: pip install -e ".[site]"')
+
+
+def main(words):
+    """Write one edition into a folder; return the exit status."""
+    forms = {"student": student, "slides": slides, "site": site}
+    if len(words) != 2 or words[0] not in forms:
+        print(__doc__)
+        return 1
+    folder = Path(words[1])
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        print(f"{folder} is in use: name a new or an empty folder")
+        return 1
+    folder.mkdir(parents=True, exist_ok=True)
+    forms[words[0]](folder)
+    print(f"{len(list(folder.rglob('*')))} files in {folder}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
