@@ -117,8 +117,7 @@ def unit_to_mixture(A_k, B_k, sigma=1.0):
     check_parameter("A_k", A_k, "R", "D")
     check_parameter("B_k", B_k, len(A_k), absent=True)
     namespace(A_k=A_k, B_k=B_k)
-    _check_sigma(sigma)
-    return A_k, posterior((B_k + (A_k**2).sum(1) / 2) / sigma**2, 0.5)
+    return A_k, posterior((B_k + (A_k**2).sum(1) / 2) / _variance(sigma), 0.5)
 
 
 def mixture_to_unit(means, weights, sigma=1.0):
@@ -142,11 +141,11 @@ def mixture_to_unit(means, weights, sigma=1.0):
     check_parameter("means", means, "R", "D")
     check_parameter("weights", weights, len(means))
     xp = namespace(means=means, weights=weights)
-    _check_sigma(sigma)
+    variance = _variance(sigma)
     if not (weights >= 0).all() or not abs(float(weights.sum()) - 1) < 1e-5:
         raise ValueError(f"weights must be probabilities that add up to 1, got {weights}")
     with np.errstate(divide="ignore"):  # log 0 = -inf: an absent piece
-        return means, -(means**2).sum(1) / 2 + sigma**2 * xp.log(weights)
+        return means, -(means**2).sum(1) / 2 + variance * xp.log(weights)
 
 
 def em_step(x, means, weights, sigma):
@@ -171,20 +170,26 @@ def em_step(x, means, weights, sigma):
     >>> means.round(3).tolist(), round(sigma, 3)
     ([[-1.0], [1.0]], 0.0)
     """
-    A, B = mixture_to_unit(means, weights, sigma)
+    check_parameter("means", means, "R", "D")
     x = check_input(x, means, "N", means.shape[1])
-    xp, (N, D) = namespace(x=x), x.shape
-    scores = (x @ A.T + B - (x**2).sum(1)[:, None] / 2) / sigma**2  # log of weight times density, without its constant
+    xp, (N, D), variance, origin = namespace(x=x), x.shape, _variance(sigma), x.mean(0)
+    x = x - origin  # far from the origin the scores would cancel
+    A, B = (cast(part, x) for part in mixture_to_unit(means - origin, weights, sigma))
+    scores = (x @ A.T + B - (x**2).sum(1)[:, None] / 2) / variance  # log of weight times density, without its constant
     best = xp.amax(scores, 1)
-    log_likelihood = best + xp.log(xp.exp(scores - best[:, None]).sum(1)) - D / 2 * np.log(2 * np.pi * sigma**2)
+    log_likelihood = best + xp.log(xp.exp(scores - best[:, None]).sum(1)) - D / 2 * np.log(2 * np.pi * variance)
     T = posterior(scores, 0.5)
     counts = T.sum(0)
-    means = xp.where(counts[:, None] > 0, T.T @ x / counts[:, None].clip(min=1e-300), means)
+    empty = counts == 0
+    means = (T.T @ x + empty[:, None] * A) / (counts + empty)[:, None]
     squares = (x**2).sum(1)[:, None] - 2 * x @ means.T + (means**2).sum(1)
-    sigma = float((T * squares).sum() / (N * D)) ** 0.5 if float((T * squares).sum()) > 0 else 0.0
-    return means, counts / N, sigma, float(log_likelihood.mean())
+    sigma = max(float((T * squares).sum()) / (N * D), 0.0) ** 0.5
+    return means + origin, counts / N, sigma, float(log_likelihood.mean())
 
 
-def _check_sigma(sigma):
-    if not isinstance(sigma, Real) or not 0 < sigma < float("inf"):
-        raise ValueError(f"sigma must be a positive number, got {sigma!r}")
+def _variance(sigma):
+    """sigma^2 as a float; raise unless sigma is a positive number whose square is one too."""
+    variance = float(sigma) * float(sigma) if isinstance(sigma, Real) and sigma > 0 else 0.0
+    if not 0 < variance < float("inf"):
+        raise ValueError(f"sigma must be a positive number, and its square as well, got {sigma!r}")
+    return variance

@@ -6,7 +6,8 @@ import numpy as np
 import torch
 from torch import nn
 
-from .arrays import check_finite, is_floating
+from .arrays import cast, check_finite, is_floating
+from .maso import MASO
 
 
 def overlap(W):
@@ -159,6 +160,8 @@ def joint_scores(maso, x):
     >>> scores.tolist(), choices[scores.argmax()].tolist()
     ([[0.0, 1.5, 1.0, 1.5]], [0, 1])
     """
+    if not isinstance(maso, MASO):
+        raise TypeError(f"maso must be a MASO, got {type(maso).__name__}")
     K, R, _ = maso.A.shape
     if R**K > 2**16:
         raise ValueError(f"maso must have at most 2^16 joint choices, got {R}^{K}")
@@ -166,7 +169,8 @@ def joint_scores(maso, x):
     units = np.arange(K)
     slopes = maso.A[units, choices]  # (R^K, K, D)
     overlaps = ((slopes.sum(1) ** 2).sum(1) - (slopes**2).sum((1, 2))) / 2
-    return maso.scores(x)[:, units, choices].sum(2) - overlaps, choices
+    scores = maso.scores(x)[:, units, choices].sum(2)
+    return scores - cast(overlaps, scores), choices
 
 
 def _rows(W):

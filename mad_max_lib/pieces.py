@@ -44,10 +44,11 @@ def clamp(input, min=None, max=None):
 
 
 def maximum(input, other):
-    return Largest(torch.stack(torch.broadcast_tensors(input, other), -1))
+    shape = torch.broadcast_shapes(input.shape, other.shape)
+    return Largest(torch.stack([input.expand(shape), other.expand(shape)], -1))
 
 
-def amax(input, dim, keepdim=False):
+def amax(input, dim=(), keepdim=False):
     dims = [d % input.dim() for d in ([dim] if isinstance(dim, int) else dim)]
     if 0 in dims or not dims:
         raise NotPiecewiseAffineError("takes the largest of all points together; give it a dim after the first")
@@ -118,7 +119,7 @@ PIECEWISE = {
 
 # Affine in all their tensor arguments together.
 AFFINE = set(
-    """add sub subtract rsub __rsub__ neg negative positive sum mean cat concat concatenate stack hstack vstack view
+    """copy add sub subtract rsub __rsub__ neg negative positive sum mean cat concat concatenate stack hstack vstack view
     view_as reshape reshape_as flatten unflatten ravel squeeze unsqueeze transpose swapaxes permute movedim t T mT cpu cuda
     adjoint expand expand_as broadcast_to repeat tile chunk split tensor_split unbind narrow select index_select
     take_along_dim gather __getitem__ contiguous clone alias to type_as float double roll flip diff cumsum pad

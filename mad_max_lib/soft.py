@@ -2,6 +2,8 @@
 
 from numbers import Real
 
+import numpy as np
+
 from .arrays import cast, check_finite, is_floating, namespace
 from .maso import MASO
 
@@ -37,7 +39,7 @@ def posterior(scores, beta):
     if not is_floating(scores) or scores.ndim < 1 or scores.shape[-1] < 1:
         raise TypeError(f"scores must be a floating array (..., R), got {scores.dtype} {tuple(scores.shape)}")
     check_finite("scores", scores, absent=True)
-    check_beta(beta)
+    beta = check_beta(beta)
     best = xp.amax(scores, -1)[..., None]
     if xp.isinf(best).any():
         raise ValueError("scores must have a piece that is not absent (-inf) in every row")
@@ -46,7 +48,9 @@ def posterior(scores, beta):
         return cast(winners & (winners.cumsum(-1) == 1), scores)
     present = ~xp.isinf(scores)
     behind = xp.where(present, scores / 2 - best / 2, 0 * best)  # halves: the difference may be too large
-    weights = xp.exp(2 * beta / (1 - beta) * behind) * present
+    steepness = min(2 * beta / (1 - beta), float(xp.finfo(scores.dtype).max))
+    with np.errstate(over="ignore"):  # exp(-inf) = 0 is right
+        weights = xp.exp(steepness * behind) * present
     return weights / weights.sum(-1)[..., None]
 
 
@@ -81,6 +85,7 @@ def beta_vq(maso, x, beta):
 
 
 def check_beta(beta):
-    """Raise unless beta is a number from 0 to 1."""
+    """Return beta as a float; raise unless it is a number from 0 to 1."""
     if not isinstance(beta, Real) or not 0 <= beta <= 1:
         raise ValueError(f"beta must be a number from 0 (linear) to 1 (hard), got {beta!r}")
+    return float(beta)

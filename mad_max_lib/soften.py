@@ -1,6 +1,8 @@
 """Soft units for torch networks, and any network made soft."""
 
+import copy
 import math
+from numbers import Integral
 
 import torch
 from torch import nn
@@ -43,6 +45,8 @@ class BetaVQ(nn.Module):
             raise ValueError(f"kind must name a piecewise affine function such as relu or max_pool2d, got {kind!r}")
         if (learn == "unit") != (units is not None):
             raise ValueError(f"units must be given with learn='unit' and only then, got {units!r} and {learn!r}")
+        if units is not None and (not isinstance(units, Integral) or units < 1):
+            raise ValueError(f"units must be a whole number of at least 1, got {units!r}")
         self.kind, self.options = kind, options
         self.softness = Softness(beta, learn, units)
 
@@ -97,10 +101,13 @@ def soften(model, beta=0.5, learn=None, example=None):
         raise ValueError("example must be given with learn and only then: it shows how many betas to learn")
     softened = _Softened(model, [Softness(beta)])
     if example is not None:
-        counting = _Soften(softened.softness)
+        counting, x = _Soften(softened.softness), check_points(model, example)
+        network = copy.deepcopy(model)  # in eval mode batch statistics and chance stay as they are
+        if isinstance(network, nn.Module):
+            network.eval()
         with torch.no_grad():
-            counting.run(model, check_points(model, example))
-        parts = [Softness(beta, learn, units, example.device) for units in counting.units]
+            counting.run(network, x)
+        parts = [Softness(beta, learn, units, dtype=x.dtype, device=x.device) for units in counting.units]
         softened = _Softened(model, parts)
     return softened
 
@@ -108,9 +115,9 @@ def soften(model, beta=0.5, learn=None, example=None):
 class Softness(nn.Module):
     """Keeps beta, or learns it, and makes units soft with it."""
 
-    def __init__(self, beta, learn=None, units=None, device=None):
+    def __init__(self, beta, learn=None, units=None, **where):
         super().__init__()
-        check_beta(beta)
+        beta = check_beta(beta)
         if learn not in (None, "layer", "unit"):
             raise ValueError(f"learn must be None, 'layer' or 'unit', got {learn!r}")
         if learn and not 0 < beta < 1:
@@ -118,7 +125,7 @@ class Softness(nn.Module):
         self.eta, self.p = (beta / (1 - beta) if beta < 1 else math.inf), None
         if learn:
             shape = () if learn == "layer" else (units,)
-            self.p = nn.Parameter(torch.full(shape, math.log(self.eta), device=device))
+            self.p = nn.Parameter(torch.full(shape, math.log(self.eta), **where))
 
     def forward(self, unit):
         """What the unit puts out when its pieces count by their posterior weights."""
@@ -158,6 +165,11 @@ class _Soften(Intercept):
     def __init__(self, softness):
         super().__init__()
         self.softness, self.units = softness, []
+
+    def piecewise(self, name, inplace, args, kwargs):
+        if inplace:  # the derivative needs the values that are overwritten
+            args = (self._mark(args[0].clone()), *args[1:])
+        return super().piecewise(name, inplace, args, kwargs)
 
     def meet(self, unit):
         call = len(self.names) - 1

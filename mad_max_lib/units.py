@@ -56,8 +56,7 @@ class Kinked:
 
     def scores(self):
         """The values of both pieces, 0 for a tensor of zeros, if the output is the larger one."""
-        below, above = map(torch.as_tensor, self.slopes[:2])
-        if self.count > 2 or not (below.to(self.u) <= above.to(self.u)).all():
+        if self.count > 2 or not torch.as_tensor(self.slopes[0] <= self.slopes[1]).all():
             raise NotPiecewiseAffineError("is not a maximum of affine pieces, so it has no soft form")
         return tuple(map(self._line, self.slopes[: self.count], self.intercepts))
 
@@ -155,37 +154,37 @@ def nonzero(number):
 class Blend:
     """Units whose pieces all count, by their posterior weights at eta = beta / (1 - beta).
 
-    ``scores`` are the values of two pieces (a 0 stands for a tensor of zeros), or of R pieces along the last
+    ``values`` are the scores of two pieces (a 0 stands for a tensor of zeros), or of R pieces along the last
     axis, of which those marked ``absent`` do not count.
     """
 
     own, count = None, 0
 
-    def __init__(self, scores, eta, absent=None):
-        self.scores, self.eta, self.absent = scores, eta, absent
+    def __init__(self, values, eta, absent=None):
+        self.values, self.eta, self.absent = values, eta, absent
 
     def weights(self):
         """The posterior weight of the second of two pieces, or of each of R."""
         hard = not isinstance(self.eta, torch.Tensor) and self.eta == float("inf")  # ties go to the lowest piece
-        if isinstance(self.scores, tuple):
-            first, second = self.scores
+        if isinstance(self.values, tuple):
+            first, second = self.values
             if hard:
                 return (second > first).to(second.dtype)
             if isinstance(first, Number):
                 return torch.sigmoid(self.eta * second)
             return torch.sigmoid(2 * self.eta * (second / 2 - first / 2))  # halves: the difference may be too large
-        scores = self.scores if self.absent is None else self.scores.masked_fill(self.absent, -torch.inf)
+        values = self.values if self.absent is None else self.values.masked_fill(self.absent, -torch.inf)
         if hard:
-            return torch.nn.functional.one_hot(scores.argmax(-1), scores.shape[-1]).to(scores.dtype)
-        behind = 2 * self.eta * (self.scores / 2 - scores.amax(-1, keepdim=True).detach() / 2)
+            return torch.nn.functional.one_hot(values.argmax(-1), values.shape[-1]).to(values.dtype)
+        behind = 2 * self.eta * (self.values / 2 - values.amax(-1, keepdim=True).detach() / 2)
         return torch.softmax(behind if self.absent is None else behind.masked_fill(self.absent, -torch.inf), -1)
 
     def held(self, weights):
-        """The output with the weights held: affine in the scores."""
-        if isinstance(self.scores, tuple):
-            first, second = self.scores
+        """The output with the weights held: affine in the values."""
+        if isinstance(self.values, tuple):
+            first, second = self.values
             return second * weights if isinstance(first, Number) else first * (1 - weights) + second * weights
-        return (self.scores * weights).sum(-1)
+        return (self.values * weights).sum(-1)
 
     def choose(self):
         """The output, and the weights, which are then held: its derivative takes them as constants."""
@@ -193,9 +192,10 @@ class Blend:
         return self.held(weights), weights
 
     def _has_no_code(self, *_):
-        raise NotPiecewiseAffineError("blend mixes the pieces of a unit: it bends everywhere and has no code")
+        why = "it bends everywhere, so it has no code and no other soft form"
+        raise NotPiecewiseAffineError(f"blend mixes the pieces of a unit: {why}")
 
-    numbers = candidate = steepest = margins = _has_no_code
+    numbers = candidate = steepest = margins = scores = _has_no_code
 
 
 def blend(scores, eta, absent=None):

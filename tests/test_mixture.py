@@ -1,6 +1,8 @@
-"""K-means against scikit-learn and a plain loop, its starts against the probabilities of k-means++."""
+"""K-means, its starts, and Gaussian mixtures: against scikit-learn, scipy, plain loops and definitions."""
 
 import itertools
+import warnings
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -8,8 +10,11 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.spatial.distance import cdist
-from scipy.stats import chisquare
+from scipy.special import logsumexp
+from scipy.stats import chisquare, norm
 from sklearn.cluster import KMeans
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.mixture import GaussianMixture
 
 import mad_max_lib as mm
 
@@ -287,3 +292,298 @@ def test_torch_draws_the_same_starts_and_global_chance_stays(dtype, seed):
 def test_bad_starts(x, R, rng, error, message):
     with pytest.raises(error, match=message):
         mm.spread_points(x, R, None if rng is None else np.random.default_rng(rng))
+
+
+# ---------------------------------------------------------------- units and mixtures
+
+
+def unit(seed, R=None):
+    """Slopes, arbitrary offsets, a width and points for a max-affine unit."""
+    rng = np.random.default_rng(seed)
+    R, D = R or rng.integers(1, 6), rng.integers(1, 5)
+    return rng.normal(size=(R, D)) * 1.5, 3 * rng.normal(size=R), rng.uniform(0.3, 2), 2 * rng.normal(size=(40, D))
+
+
+def reference(means, weights, sigma):
+    """scikit-learn's mixture with these parameters and one width for all."""
+    mixture = GaussianMixture(len(means), covariance_type="spherical")
+    mixture.means_, mixture.weights_ = means, weights
+    mixture.covariances_ = np.full(len(means), sigma**2)
+    mixture.precisions_cholesky_ = 1 / np.sqrt(mixture.covariances_)
+    return mixture
+
+
+@SEEDS
+@pytest.mark.parametrize("sigma", [None, 1.0])
+def test_the_mixture_of_any_unit_has_its_posterior(seed, sigma):
+    A, B, width, x = unit(seed)
+    sigma = sigma or width
+    means, weights = mm.unit_to_mixture(A, B, sigma)
+    assert weights.min() > 0 and abs(weights.sum() - 1) < 1e-14 and np.array_equal(means, A)
+    p = mm.posterior(mm.MASO(A[None], B[None]).scores(x)[:, 0] / sigma**2, 0.5)
+    theirs = reference(means, weights, sigma)
+    np.testing.assert_allclose(p, theirs.predict_proba(x), rtol=0, atol=1e-10)
+    if sigma == 1.0:
+        assert np.array_equal(mm.unit_to_mixture(A, B)[1], weights), "the width is 1 unless one is given"
+        np.testing.assert_array_equal(mm.MASO(A[None], B[None]).codes(x)[:, 0], theirs.predict(x))
+
+
+@SEEDS
+def test_the_code_of_a_mixture_s_unit_is_its_most_probable_component(seed):
+    means, B, sigma, x = unit(seed)
+    weights = np.exp(B - logsumexp(B))
+    A, offsets = mm.mixture_to_unit(means, weights, sigma)
+    codes = mm.MASO(A[None], offsets[None]).codes(x)[:, 0]
+    np.testing.assert_array_equal(codes, reference(means, weights, sigma).predict(x))
+    density = np.log(weights) + norm.logpdf(x[:, None], means, sigma).sum(2)
+    np.testing.assert_array_equal(codes, density.argmax(1))
+
+
+@pytest.mark.parametrize("library", [np.asarray, torch.tensor])
+@SEEDS
+def test_there_and_back_again(seed, library):
+    A, B, sigma, _ = unit(seed)
+    A, B = library(A), library(B)
+    again = mm.mixture_to_unit(*mm.unit_to_mixture(A, B, sigma), sigma)
+    shift = again[1] - B  # one constant for all offsets
+    np.testing.assert_allclose(shift - shift[0], 0, atol=1e-12)
+    assert again[0] is A or (again[0] == A).all()
+    once = mm.unit_to_mixture(A, B, sigma)
+    twice = mm.unit_to_mixture(*mm.mixture_to_unit(*once, sigma), sigma)
+    np.testing.assert_allclose(twice[1], once[1], rtol=1e-12)
+    np.testing.assert_allclose(mm.unit_to_mixture(A, B + 7.5, sigma)[1], once[1], rtol=1e-12)
+
+
+def test_worked_by_hand():
+    A = np.array([[0.0, 0.0], [1.0, 2.0], [3.0, 0.0]])
+    weights = mm.unit_to_mixture(A, np.array([0.0, -2.5 + np.log(2), -4.5 + np.log(5)]))[1]
+    np.testing.assert_allclose(weights, [1 / 8, 2 / 8, 5 / 8], rtol=1e-14)
+    offsets = mm.mixture_to_unit(A, np.array([0.25, 0.5, 0.25]), 2.0)[1]
+    np.testing.assert_allclose(offsets, [4 * np.log(0.25), -2.5 + 4 * np.log(0.5), -4.5 + 4 * np.log(0.25)])
+
+
+def test_a_component_without_weight_is_an_absent_piece():
+    means, weights = np.array([[0.0], [1.0], [4.0]]), np.array([0.5, 0.0, 0.5])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        A, B = mm.mixture_to_unit(means, weights)
+    assert B[1] == -np.inf and np.isfinite(B[[0, 2]]).all()
+    assert mm.unit_to_mixture(A, B)[1].tolist() == pytest.approx([0.5, 0, 0.5])
+    assert set(mm.MASO(A[None], B[None]).codes(np.linspace(-5, 9, 99)[:, None]).ravel()) == {0, 2}
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("sigma", [2, np.float64(2), np.float32(2), Fraction(2)])
+@pytest.mark.parametrize("make", [np.asarray, torch.tensor])
+def test_mixtures_keep_their_types_whatever_number_the_width_is(make, dtype, sigma):
+    A, B, _, x = (part if np.isscalar(part) else make(part.astype(dtype)) for part in unit(2))
+    means, weights = mm.unit_to_mixture(A, B, sigma)
+    back = mm.mixture_to_unit(means, weights, sigma)
+    step = mm.em_step(x, means, weights, sigma)
+    for part in [means, weights, *back, *step[:2]]:
+        assert type(part) is type(A) and part.dtype == A.dtype
+    assert type(step[2]) is type(step[3]) is float
+    np.testing.assert_allclose(weights, mm.unit_to_mixture(A, B, 2.0)[1], rtol=1e-6)
+    np.testing.assert_allclose(back[1], mm.mixture_to_unit(means, weights, 2.0)[1], rtol=1e-6)
+
+
+P, S = np.array([0.25, 0.75]), np.array([[0.0], [1.0]])
+BAD_WIDTHS = [0, -1.0, np.nan, np.inf, None, "1", 1j, 1e-200, 1e200, np.ones(1)]
+
+
+@pytest.mark.parametrize("sigma", BAD_WIDTHS)
+def test_bad_widths(sigma):
+    message = "sigma must be a positive number, and its square as well, got "
+    for function in [lambda: mm.unit_to_mixture(S, P, sigma), lambda: mm.mixture_to_unit(S, P, sigma),
+                     lambda: mm.em_step(S, S, P, sigma)]:  # fmt: skip
+        with pytest.raises(ValueError, match=message):
+            function()
+
+
+@pytest.mark.parametrize(
+    "weights, error, message",
+    [
+        (P * 1.1, ValueError, "weights must be probabilities that add up to 1, got"),
+        (np.array([-0.5, 1.5]), ValueError, "weights must be probabilities that add up to 1, got"),
+        (P[:1], ValueError, r"weights must have shape \(2,\), got \(1,\)"),
+        (P * np.nan, ValueError, "weights must be finite"),
+        (P.tolist(), TypeError, "weights must be a NumPy array or a torch tensor, got list"),
+        (np.array([0, 1]), TypeError, "weights must hold floating-point numbers, got int64"),
+        (torch.tensor(P), TypeError, r"mixed \(means is numpy, weights is torch\)"),
+    ],
+)
+def test_bad_weights(weights, error, message):
+    for function in [mm.mixture_to_unit, lambda *mixture: mm.em_step(S, *mixture, 1.0)]:
+        with pytest.raises(error, match=message):
+            function(S, weights)
+
+
+@pytest.mark.parametrize(
+    "A, B, error, message",
+    [
+        (S[0], P, ValueError, r"must have shape \(R, D\), got \(1,\)"),
+        (S + np.inf, P, ValueError, "must be finite"),
+        (S.astype(int), P, TypeError, "must hold floating-point numbers, got int64"),
+        (S, P[:1], ValueError, r"B_k must have shape \(2,\), got \(1,\)"),
+        (S, P * np.nan, ValueError, "B_k must be finite"),
+        (S, P - np.inf, ValueError, "scores must have a piece that is not absent"),
+        (S, torch.tensor(P), TypeError, r"mixed \(A_k is numpy, B_k is torch\)"),
+    ],
+)
+def test_bad_slopes_means_and_offsets(A, B, error, message):
+    with pytest.raises(error, match=message):
+        mm.unit_to_mixture(A, B)
+    if A is not S:
+        with pytest.raises(error, match="means " + message):
+            mm.mixture_to_unit(A, P)
+        with pytest.raises(error, match="means " + message):
+            mm.em_step(S, A, P, 1.0)
+
+
+@pytest.mark.parametrize(
+    "x, error, message",
+    [
+        (S[:, 0], ValueError, r"x must have shape \(N, 1\), got \(2,\)"),
+        (S[:0], ValueError, r"x must have shape \(N, 1\), got \(0, 1\), which is empty"),
+        (S * np.nan, ValueError, "x must be finite"),
+        (torch.tensor(S), TypeError, r"mixed \(x is torch, parameters is numpy\)"),
+        (S.tolist(), TypeError, "x must be a NumPy array or a torch tensor, got list"),
+        (S + 0j, TypeError, "x must hold real numbers, got complex128"),
+    ],
+)
+def test_bad_points(x, error, message):
+    with pytest.raises(error, match=message):
+        mm.em_step(x, S, P, 1.0)
+
+
+# ---------------------------------------------------------------- expectation and maximisation
+
+
+def mixture(seed):
+    """Points in blobs, and a mixture to start from."""
+    x, means = problem(seed)
+    rng = np.random.default_rng(seed)
+    return x, means, rng.dirichlet(np.full(len(means), 3.0)), rng.uniform(0.5, 3)
+
+
+@SEEDS
+def test_one_step_is_scikit_learn_s_with_one_width(seed):
+    x, means, weights, sigma = mixture(seed)
+    theirs = GaussianMixture(len(means), covariance_type="spherical", max_iter=1, reg_covar=0, weights_init=weights,
+                             means_init=means, precisions_init=np.full(len(means), sigma**-2))  # fmt: skip
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        theirs.fit(x)
+    before = [part.copy() for part in (x, means, weights)]
+    ours = mm.em_step(x, means, weights, sigma)
+    np.testing.assert_allclose(ours[0], theirs.means_, rtol=1e-9, atol=1e-9)
+    np.testing.assert_allclose(ours[1], theirs.weights_, rtol=1e-9)
+    np.testing.assert_allclose(ours[2] ** 2, theirs.weights_ @ theirs.covariances_, rtol=1e-9)
+    np.testing.assert_allclose(ours[3], reference(means, weights, sigma).score(x), rtol=1e-12)
+    assert all(np.array_equal(*pair) for pair in zip(before, (x, means, weights), strict=True))
+
+
+@SEEDS
+def test_one_step_point_by_point(seed):
+    x, means, weights, sigma = mixture(seed)
+    joint = [[np.log(w) + norm.logpdf(p, m, sigma).sum() for m, w in zip(means, weights, strict=True)] for p in x]
+    T = np.exp(joint - logsumexp(joint, axis=1, keepdims=True))
+    ours = mm.em_step(x, means, weights, sigma)
+    expected = [np.average(x, axis=0, weights=t) for t in T.T]
+    np.testing.assert_allclose(ours[0], expected, rtol=1e-9, atol=1e-9)
+    np.testing.assert_allclose(ours[1], T.mean(0), rtol=1e-9)
+    np.testing.assert_allclose(ours[2] ** 2, (T * cdist(x, expected) ** 2).sum() / x.size, rtol=1e-9)
+    np.testing.assert_allclose(ours[3], logsumexp(joint, axis=1).mean(), rtol=1e-12)
+
+
+@few
+@given(st.integers(0, 10**6), st.sampled_from([0, 1e3, 1e6]))
+def test_the_likelihood_never_falls(seed, far):
+    x, means, weights, sigma = mixture(seed)
+    x, means, reached = x + far, means + far, [-np.inf]
+    for _ in range(6):
+        means, weights, sigma, log_likelihood = mm.em_step(x, means, weights, sigma)
+        assert abs(weights.sum() - 1) < 1e-12 and (weights >= 0).all() and sigma > 0
+        reached.append(log_likelihood)
+    assert (np.diff(reached) >= -1e-9 * (1 + abs(log_likelihood))).all()
+    assert reached[1] < reached[-1], "and it rises from this start"
+
+
+@SEEDS
+def test_far_from_the_origin_a_step_is_the_same(seed):
+    x, means, weights, sigma = mixture(seed)
+    x, means = np.round(x, 3), np.round(means, 3)
+    near, far = mm.em_step(x, means, weights, sigma), mm.em_step(x + 2**26, means + 2**26, weights, sigma)
+    np.testing.assert_allclose(far[0] - 2**26, near[0], atol=1e-6)
+    for one, other in zip(far[1:], near[1:], strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-5)
+
+
+@pytest.mark.parametrize("make", [np.asarray, torch.tensor])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_a_component_without_weight_keeps_its_mean(make, dtype):
+    x, means, weights, _ = mixture(1)
+    means, weights = np.round(means), np.where(np.arange(len(means)) == 1, 0, 1 / (len(means) - 1))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        step = mm.em_step(*(make(part.astype(dtype)) for part in (x, means, weights)), 1.0)
+    np.testing.assert_allclose(step[0][1], means[1], rtol=1e-6)
+    assert step[1][1] == 0 and step[2] > 0
+    rest = [r for r in range(len(means)) if r != 1]
+    without = mm.em_step(x, means[rest], weights[rest], 1.0)
+    np.testing.assert_allclose(step[0][rest], without[0], rtol=1e-3, atol=1e-4)
+    np.testing.assert_allclose(step[1][rest], without[1], rtol=1e-4)
+    np.testing.assert_allclose(step[2:], without[2:], rtol=1e-4)
+
+
+def test_a_component_out_of_reach_loses_its_weight_and_keeps_its_mean():
+    x = np.random.default_rng(0).normal(size=(30, 2))
+    means, weights, sigma, _ = mm.em_step(x, np.array([[0.0, 0.0], [1e4, 0.0]]), np.array([0.5, 0.5]), 1.0)
+    np.testing.assert_allclose(means, [x.mean(0), [1e4, 0.0]], rtol=1e-12)
+    assert weights.tolist() == [1, 0]
+    np.testing.assert_allclose(sigma, x.var(axis=0).mean() ** 0.5, rtol=1e-12)
+
+
+def test_a_mixture_that_collapses_onto_its_points():
+    x = np.array([[-1.0, 2.0], [3.0, 0.5]])
+    means, weights, sigma, _ = mm.em_step(x, x + 0.01, np.array([0.5, 0.5]), 0.1)
+    np.testing.assert_allclose(means, x, atol=1e-12)
+    assert weights.tolist() == [0.5, 0.5] and 0 <= sigma < 1e-7
+    with pytest.raises(ValueError, match="sigma must be a positive number"):
+        mm.em_step(x, means, weights, 0.0)
+    assert mm.em_step(x[:1], x[:1], np.ones(1), 1.0)[2] == 0
+    for seed in range(30):  # what rounding leaves of a sum of squares may lie below 0
+        x = np.random.default_rng(seed).normal(size=(3, 4))
+        sigma = mm.em_step(x, x + 0.01, np.full(3, 1 / 3), 0.02)[2]
+        assert type(sigma) is float and 0 <= sigma < 1e-7
+
+
+@SEEDS
+def test_narrow_components_move_like_centroids(seed):
+    x, start = problem(seed)
+    hard, codes, _ = mm.kmeans(x, start, steps=1)
+    step = mm.em_step(x, start, np.full(len(start), 1 / len(start)), 1e-3)
+    np.testing.assert_allclose(step[0], hard, rtol=1e-6, atol=1e-6)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@SEEDS
+def test_numpy_and_torch_take_the_same_step(seed, dtype):
+    x, means, weights, sigma = mixture(seed)
+    x, means, weights = (part.astype(dtype) for part in (x, means, weights))
+    ours = mm.em_step(x, means, weights, sigma)
+    theirs = mm.em_step(*(torch.tensor(part, device=mm.device()) for part in (x, means, weights)), sigma)
+    assert str(theirs[0].dtype) == str(theirs[1].dtype) == f"torch.{dtype}" and theirs[0].device.type == mm.device().type
+    for mine, other in zip(ours, theirs, strict=True):
+        other = other.cpu() if isinstance(other, torch.Tensor) else other
+        np.testing.assert_allclose(other, mine, rtol=2e-3 if dtype == "float32" else 1e-9, atol=1e-4 * (dtype == "float32"))
+
+
+@pytest.mark.parametrize("make", [np.asarray, torch.tensor])
+def test_a_step_takes_the_type_of_the_points(make):
+    x, means, weights, sigma = mixture(0)
+    single = mm.em_step(make(x.astype("float32")), make(means), make(weights), sigma)
+    assert str(single[0].dtype).endswith("float32") and str(single[1].dtype).endswith("float32")
+    np.testing.assert_allclose(single[0], mm.em_step(x, means, weights, sigma)[0], rtol=1e-3, atol=1e-3)
+    whole = mm.em_step(make(np.round(x).astype(int)), make(means), make(weights), sigma)
+    np.testing.assert_allclose(whole[0], mm.em_step(np.round(x), means, weights, sigma)[0], rtol=1e-12, atol=1e-12)

@@ -1,4 +1,6 @@
-"""Penalties against double loops, Gram-Schmidt against the textbook, templates against ``affine_map``."""
+"""Penalties against double loops, Gram-Schmidt against the textbook, templates against ``affine_map``; joint scores."""
+
+from itertools import product
 
 import numpy as np
 import pytest
@@ -336,3 +338,110 @@ def test_templates_need_an_input_with_gradients():
         ValueError, match="x must require gradients and logits be computed from it; call x.requires"
     ):
         mm.templates(x.sum(1, keepdim=True), x)
+
+
+# ---------------------------------------------------------------- joint choices
+
+
+def layer(seed, K=3, R=3, D=4, absent=False):
+    rng = np.random.default_rng(seed)
+    A, B, x = rng.normal(size=(K, R, D)), rng.normal(size=(K, R)), rng.normal(size=(6, D))
+    if absent:
+        B[rng.integers(K), rng.integers(R)] = -np.inf
+    return mm.MASO(A, B), x
+
+
+@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("K, R, D", [(1, 1, 2), (1, 4, 3), (2, 3, 4), (3, 2, 5), (4, 3, 2)])
+def test_joint_scores_are_the_log_density_of_a_sum_of_slopes(seed, K, R, D):
+    """x is the sum of one slope of each unit and noise of width 1; each unit draws its slope by its own prior.
+
+    The logarithm of prior times density is the score, less what depends on x alone and one constant.
+    """
+    maso, x = layer(seed, K, R, D)
+    scores, choices = mm.joint_scores(maso, x)
+    assert choices.tolist() == [list(t) for t in product(range(R), repeat=K)] and scores.shape == (len(x), R**K)
+    joint = np.zeros_like(scores)
+    for n in range(len(x)):
+        for i, t in enumerate(choices):
+            for k in range(K):
+                joint[n, i] += np.log(mm.unit_to_mixture(maso.A[k], maso.B[k])[1][t[k]])
+            rest = x[n] - sum(maso.A[k, t[k]] for k in range(K))
+            joint[n, i] += sum(-r * r / 2 - np.log(2 * np.pi) / 2 for r in rest)
+    difference = scores - joint
+    posterior = np.exp(joint - joint.max(1, keepdims=True))
+    posterior /= posterior.sum(1, keepdims=True)
+    np.testing.assert_allclose(mm.posterior(scores, 0.5), posterior, atol=1e-11)
+    alone = (x**2).sum(1, keepdims=True) / 2  # all that is left over, but one constant
+    np.testing.assert_allclose(difference - alone, (difference - alone)[0, 0] + 0 * difference, rtol=1e-10, atol=1e-10)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_joint_scores_pair_by_pair(seed):
+    maso, x = layer(seed, absent=seed > 1)
+    scores, choices = mm.joint_scores(maso, x)
+    single = maso.scores(x)
+    for i, t in enumerate(choices):
+        pairs = sum(maso.A[k, t[k]] @ maso.A[j, t[j]] for j in range(3) for k in range(j))
+        np.testing.assert_allclose(scores[:, i], sum(single[:, k, t[k]] for k in range(3)) - pairs, rtol=1e-12, atol=1e-12)
+    if seed > 1:
+        gone = np.isneginf(maso.B[range(3), choices]).any(1)
+        assert gone.sum() == 9 and (np.isneginf(scores) == gone).all()
+    else:
+        assert np.isfinite(scores).all()
+
+
+def test_joint_scores_worked_by_hand():
+    W = np.array([[1.0, 2.0], [2.0, 0.0]])
+    scores, choices = mm.joint_scores(mm.operators.relu(2).after(W, np.array([0.5, -1.0])), np.array([[1.0, 1.0]]))
+    assert choices.tolist() == [[0, 0], [0, 1], [1, 0], [1, 1]]
+    assert scores.tolist() == [[0, 1, 3.5, 2.5]], "together 3.5 + 1, less the product 2 of the rows"
+
+
+@pytest.mark.parametrize("operator", [mm.operators.relu, mm.operators.absolute, lambda K: mm.operators.leaky_relu(K, 0.1)])
+@pytest.mark.parametrize("seed", range(3))
+def test_with_orthogonal_rows_each_unit_decides_for_itself(operator, seed):
+    W, b = drawn(3, 5, seed=seed), drawn(3, seed=seed + 1).numpy()
+    x = 2 * drawn(20, 5, seed=seed + 2).numpy()
+    together = operator(3).after(mm.gram_schmidt(W).numpy(), b)
+    scores, choices = mm.joint_scores(together, x)
+    np.testing.assert_array_equal(choices[scores.argmax(1)], together.codes(x))
+    np.testing.assert_allclose(scores.max(1), together(x).sum(1), rtol=1e-10, atol=1e-10)
+    for beta in [0.0, 0.5, 0.8]:
+        joint, alone = mm.posterior(scores, beta), mm.posterior(together.scores(x), beta)
+        product_of_units = np.prod([alone[:, k, choices[:, k]] for k in range(3)], 0)
+        np.testing.assert_allclose(joint, product_of_units, rtol=1e-9, atol=1e-12)
+    overlapping = operator(3).after(W.numpy() + 1, b)
+    scores, choices = mm.joint_scores(overlapping, x)
+    assert (choices[scores.argmax(1)] != overlapping.codes(x)).any(), "rows that overlap explain each other away"
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_joint_scores_in_torch_and_with_derivatives(dtype):
+    maso, x = layer(0)
+    expected = mm.joint_scores(maso, x)
+    in_torch = mm.MASO(torch.from_numpy(maso.A), torch.from_numpy(maso.B))
+    points = torch.from_numpy(x).to(dtype)
+    scores, choices = mm.joint_scores(in_torch, points)
+    assert scores.dtype == dtype and np.array_equal(choices, expected[1])
+    np.testing.assert_allclose(scores, expected[0], rtol=1e-4, atol=1e-4 if dtype == torch.float32 else 1e-12)
+    assert mm.joint_scores(maso, x.astype("float32"))[0].dtype == np.float32
+    whole = mm.joint_scores(maso, np.round(x).astype(int))
+    np.testing.assert_allclose(whole[0], mm.joint_scores(maso, np.round(x))[0])
+    of = lambda A, B, x: mm.joint_scores(mm.MASO(A, B), x)[0]  # noqa: E731
+    small, at = layer(1, K=2, R=2, D=2)
+    assert gradcheck(of, [torch.from_numpy(part).requires_grad_() for part in (small.A, small.B, at[:2])])
+
+
+def test_bad_joint_choices():
+    maso, x = layer(0)
+    with pytest.raises(TypeError, match="maso must be a MASO, got function"):
+        mm.joint_scores(mm.operators.relu, x)
+    assert mm.joint_scores(mm.operators.relu(16), np.zeros((1, 16)))[0].shape == (1, 2**16)
+    for K, words in [(17, r"2\^17"), (100, r"2\^100")]:
+        with pytest.raises(ValueError, match=rf"maso must have at most 2\^16 joint choices, got {words}"):
+            mm.joint_scores(mm.operators.relu(K), np.zeros((1, K)))
+    with pytest.raises(ValueError, match=r"x must have shape \(N, 4\), got \(6, 3\)"):
+        mm.joint_scores(maso, x[:, 1:])
+    with pytest.raises(TypeError, match=r"mixed \(x is torch, parameters is numpy\)"):
+        mm.joint_scores(maso, torch.from_numpy(x))

@@ -673,7 +673,7 @@ AFFINE_CALLS = {
     "constant_pad_nd": lambda x: torch.constant_pad_nd(x, (1, 0), 2.0),
     "diagonal": lambda x: image(x).diagonal(0, 2, 3), "tril": lambda x: image(x).tril(),
     "triu": lambda x: torch.triu( image(x), 1), "where": lambda x: torch.where(MASK, x, ROW),
-    "masked_fill": lambda x: x.masked_fill(MASK, 2.0),
+    "masked_fill": lambda x: x.masked_fill(MASK, 2.0), "copy": lambda x: (3 * x).copy_(x.flip(1) + 1),
 }  # fmt: skip
 KERNEL = at(np.random.default_rng(0).normal(size=(4, 4, 2, 2)))
 PRODUCT_CALLS = {  # with a constant; with two tensors that depend on x
