@@ -451,10 +451,148 @@ def ink_dark_shrunk(G, h):
     return pale, 0.95 * dark + 0.05 * pale
 
 
+def goes_out(means, weights, r):
+    """The largest sigma^2 = v for which some x beats all rivals: a linear program in (x, v)."""
+    return _goes_out(means, weights, r, [(None, None)] * means.shape[1])
+
+
+def _goes_out(means, weights, r, box):
+    others = np.arange(len(means)) != r
+    n, lengths = means[others] - means[r], (means**2).sum(axis=1)
+    rows = np.column_stack([n, np.log(weights[others] / weights[r])])
+    found = linprog(-np.eye(means.shape[1] + 1)[-1], rows, (lengths[others] - lengths[r]) / 2,
+                    bounds=[*box, (0, None)])  # fmt: skip
+    return np.inf if found.status == 3 else np.sqrt(-found.fun)
+
+
+def goes_out_squared(means, weights, r):
+    return goes_out(means, weights, r) ** 2
+
+
+def goes_out_at_home(means, weights, r):
+    """When its own place is lost."""
+    others = weights > weights[r]
+    squares = ((means[others] - means[r]) ** 2).sum(axis=1)
+    return np.sqrt((squares / (2 * np.log(weights[others] / weights[r]))).min(initial=np.inf))
+
+
+def goes_out_of_the_frame(means, weights, r):
+    """Only places within the lights' bounding box."""
+    return _goes_out(means, weights, r, list(zip(means.min(axis=0), means.max(axis=0), strict=True)))
+
+
+def goes_out_never(means, weights, r):
+    return np.inf
+
+
+def fee_weights(scores):
+    ordered = np.sort(scores)[::-1]
+    level = (np.cumsum(ordered) - 1) / np.arange(1, len(scores) + 1)
+    kept = np.flatnonzero(ordered > level)[-1]
+    return np.maximum(scores - level[kept], 0)
+
+
+def fee_as_entropy(scores):
+    weights = np.exp(scores - scores.max())
+    return weights / weights.sum()
+
+
+def fee_winner(scores):
+    return np.eye(len(scores))[scores.argmax()]
+
+
+def fee_shifted(scores):
+    return scores - (scores.sum() - 1) / len(scores)
+
+
+def fee_cut_off(scores):
+    return np.maximum(fee_shifted(scores), 0)
+
+
+def fee_cut_off_rescaled(scores):
+    weights = fee_cut_off(scores)
+    return weights / weights.sum()
+
+
+def _chain_code(u, shared):
+    best, came = np.array([0.0, u[0]]), []
+    for k in range(1, len(u)):
+        ways = best + np.array([[0.0, 0.0], [u[k], u[k] - shared[k - 1]]])  # (now, before)
+        came.append(ways.argmax(axis=1))
+        best = ways.max(axis=1)
+    code = [int(best.argmax())]
+    for back in reversed(came):
+        code.append(int(back[code[-1]]))
+    return np.array(code[::-1])
+
+
+def best_code(W, b, x):
+    return _chain_code(W @ x + b, (W[:-1] * W[1:]).sum(axis=1))
+
+
+def best_code_alone(W, b, x):
+    return (W @ x + b > 0).astype(int)
+
+
+def best_code_twice(W, b, x):
+    return _chain_code(W @ x + b, 2 * (W[:-1] * W[1:]).sum(axis=1))
+
+
+def best_code_left_to_right(W, b, x):
+    code = np.zeros(len(W), int)
+    for k in range(len(W)):
+        code[k] = W[k] @ (x - code @ W) + b[k] > 0
+    return code
+
+
+def best_code_climbs(W, b, x):
+    G = W @ W.T
+    np.fill_diagonal(G, 0)
+    u = W @ x + b
+    code = (u > 0).astype(int)
+    while True:
+        gain = (1 - 2 * code) * (u - G @ code)
+        if gain.max() <= 1e-12:
+            return code
+        code[gain.argmax()] ^= 1
+
+
+def glued(params, etas):
+    new, before = [], 1.0
+    for (W, b), eta in zip(params, [*etas, np.ones(len(params[-1][1]))], strict=True):
+        new.append((eta[:, None] * W / before, eta * b))
+        before = eta
+    return new
+
+
+def glued_not_turned_down(params, etas):
+    return [(s[:, None] * W, s * b) for (W, b), s in zip(params, [*etas, np.ones(len(params[-1][1]))], strict=True)]
+
+
+def glued_without_biases(params, etas):
+    return [(W, b) for (W, _), (_, b) in zip(glued(params, etas), params, strict=True)]
+
+
+def glued_louder(params, etas):
+    new, before = [], 1.0
+    for (W, b), eta in zip(params, [*etas, np.ones(len(params[-1][1]))], strict=True):
+        new.append((eta[:, None] * W * before, eta * b))
+        before = eta
+    return new
+
+
+def glued_by_beta(params, etas):
+    return glued(params, [eta / (1 + eta) for eta in etas])
+
+
+def glued_by_the_mean(params, etas):
+    return glued(params, [np.full_like(eta, eta.mean()) for eta in etas])
+
+
 SOLUTIONS = {
     "1.5": add, "2.6": top_two, "3.5": distance_to_border, "4.3": wider_map, "5.3": maximum_network,
     "6.6": average_template, "7.4": priced_templates, "8.3": free_right_angle, "9.6": count_regions, "10.6": as_kmeans,
-    "11.6": crossings, "12.5": ink_range,
+    "11.6": crossings, "12.5": ink_range, "13.3": goes_out, "14.4": fee_weights, "15.5": glued, "16.6": best_code,
 }  # fmt: skip
 WRONG = {
     "1.5": [add_all_pairs, add_piece_by_piece, add_merge],
@@ -473,5 +611,9 @@ WRONG = {
     "8.3": [free_right_angle_from_the_far_side, free_right_angle_minus_the_mean],
     "10.6": [as_kmeans_slopes, as_kmeans_wrong_way, as_kmeans_twice, as_kmeans_lengths, as_kmeans_scaled],
     "11.6": [crossings_of_the_ends, crossings_sampled, crossings_places],
+    "13.3": [goes_out_squared, goes_out_at_home, goes_out_of_the_frame, goes_out_never],
+    "14.4": [fee_as_entropy, fee_winner, fee_shifted, fee_cut_off, fee_cut_off_rescaled],
+    "15.5": [glued_not_turned_down, glued_without_biases, glued_louder, glued_by_beta, glued_by_the_mean],
+    "16.6": [best_code_alone, best_code_twice, best_code_left_to_right, best_code_climbs],
     "12.5": [ink_swapped, ink_no_box, ink_box_alone, ink_shrunk, ink_dark_shrunk],
 }  # fmt: skip
