@@ -30,7 +30,7 @@ CHROMIUM = next(filter(None, map(shutil.which, ["chromium", "google-chrome", "ch
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="neither Chromium nor Google Chrome is installed")
 
 WISHED = os.environ.get("MAD_MAX_BROWSER_CHAPTERS")
-CHAPTERS = (WISHED or "00 01 03 04 05 06 07 08 09 10 11 12").split()
+CHAPTERS = (WISHED or "00 01 03 04 05 06 07 08 09 10 11 12 13 14 15 16").split()
 SCREENSHOTS = os.environ.get("MAD_MAX_SCREENSHOTS")
 RUN_SECONDS, PICTURE_SECONDS = 180, 10
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update",

@@ -185,7 +185,7 @@ def _run(params, etas, x):
 @exercise("15.5", why="a soft unit with knob eta is one with knob 1 behind an amplifier")
 def _(attempt):
     rng = np.random.default_rng(3)
-    for sizes in ([3, 5, 2], [4, 6, 5, 3]):
+    for sizes in ([3, 5, 2], [4, 6, 5, 3], [4, 4, 4, 4]):
         params = [(rng.normal(size=(o, i)), rng.normal(size=o)) for i, o in zip(sizes, sizes[1:], strict=False)]
         etas = [rng.uniform(0.3, 4, size=o) for o in sizes[1:-1]]
         flat = (lambda *given: [part for pair in attempt(*given) for part in pair]) if callable(attempt) else attempt
