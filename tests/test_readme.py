@@ -13,6 +13,7 @@ def test_the_code_does_what_its_comments_say():
     A, b, x, model = (names[name] for name in ("A", "b", "x", "model"))
     assert A.shape == (5, 3, 2) and ((A @ x[..., None])[..., 0] + b - model(x)).abs().max() < 1e-5
     assert names["codes"][0].shape == (5, 16) and names["apart"].shape == (5, 5)
+    assert 0 < (names["soft"](x) - model(x)).abs().max() < 1
     assert len(names["regions"]) > 16 and names["segments"].shape[1:] == (2, 2)
 
 
