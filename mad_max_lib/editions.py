@@ -67,6 +67,7 @@ def student_page(nb):
     for cell in nb.cells:
         if cell.cell_type == "markdown":
             cell.source = re.sub(ANSWER, "", cell.source, flags=re.S).rstrip()
+            cell.source = re.sub(r"\[([^]]+)\]\(instructor_guide[^)]*\)", r"\1", cell.source)  # is not handed out
             continue
         cell.outputs, cell.execution_count = [], None
         if "check" in _tags(cell):
