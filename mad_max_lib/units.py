@@ -91,7 +91,7 @@ class Largest:
     numbers = Kinked.numbers
 
     def scores(self):
-        """The values of all pieces along the last axis, and which of them are absent."""
+        """The values of all pieces, along the last axis."""
         return self.candidates
 
     def steepest(self):

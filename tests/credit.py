@@ -611,9 +611,9 @@ WRONG = {
     "8.3": [free_right_angle_from_the_far_side, free_right_angle_minus_the_mean],
     "10.6": [as_kmeans_slopes, as_kmeans_wrong_way, as_kmeans_twice, as_kmeans_lengths, as_kmeans_scaled],
     "11.6": [crossings_of_the_ends, crossings_sampled, crossings_places],
+    "12.5": [ink_swapped, ink_no_box, ink_box_alone, ink_shrunk, ink_dark_shrunk],
     "13.3": [goes_out_squared, goes_out_at_home, goes_out_of_the_frame, goes_out_never],
     "14.4": [fee_as_entropy, fee_winner, fee_shifted, fee_cut_off, fee_cut_off_rescaled],
     "15.5": [glued_not_turned_down, glued_without_biases, glued_louder, glued_by_beta, glued_by_the_mean],
     "16.6": [best_code_alone, best_code_twice, best_code_left_to_right, best_code_climbs],
-    "12.5": [ink_swapped, ink_no_box, ink_box_alone, ink_shrunk, ink_dark_shrunk],
 }  # fmt: skip

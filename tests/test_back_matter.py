@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from test_notebooks import HEADING, Page, anchors, prose
+from test_notebooks import HEADING, Page, anchor_of, anchors, prose
 
 from mad_max_lib import publish
 
@@ -30,7 +30,7 @@ def asserting_sections(page):
             titles = re.findall(HEADING, prose(cell.source), re.M)
             heading = titles[-1] if titles else heading
         elif heading and re.search(r"^\s*assert ", cell.source, re.M):
-            found.add(re.sub(r"[*`]", "", heading[1]).replace(" ", "-"))
+            found.add(anchor_of(heading[1]))
     return found
 
 

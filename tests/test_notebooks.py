@@ -212,8 +212,12 @@ def check_links(page):
 
 def anchors(page):
     """What JupyterLab calls the headings of a page: their text as shown, spaces as dashes."""
-    shown = [re.sub(r"\[([^]]*)\]\([^)]*\)", r"\1", title) for _, title in page.headings()]
-    return {re.sub(r"[*`]", "", title).replace(" ", "-") for title in shown}
+    return {anchor_of(title) for _, title in page.headings()}
+
+
+def anchor_of(title):
+    shown = re.sub(r"\[([^]]*)\]\([^)]*\)", r"\1", title)
+    return re.sub(r"[*`]", "", shown).replace(" ", "-")
 
 
 def check_symbols(page):
