@@ -60,7 +60,8 @@ def missing(testing):
     from importlib import metadata
 
     project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
-    wanted = project["dependencies"] + project["optional-dependencies"]["test"] * testing
+    extras = project["optional-dependencies"]
+    wanted = project["dependencies"] + extras["book"] + extras["test"] * testing
     names = [re.match(r"[\w.-]+", line).group() for line in wanted if ";" not in line]  # ";": some systems
     have = {found.name.lower().replace("_", "-") for found in metadata.distributions() if found.name}
     library = importlib.util.find_spec("mad_max_lib")
@@ -128,7 +129,7 @@ def set_up():
             # torch alone, once and briefly: an index that does not answer delays every package asked of it
             step("PyTorch without GPU support", *pip, "--no-deps", "--retries=0", "--timeout=15",
                  f"--extra-index-url={CPU_WHEELS}", "torch", may_fail=True)
-        step("all other packages", *pip, "-e", ".[test]")
+        step("all other packages", *pip, "-e", ".[book,test]")
         settings = VENV / "share/jupyter/lab/settings"
         settings.mkdir(parents=True, exist_ok=True)
         quiet = {"fetchNews": "false", "checkForUpdates": False}  # else a question covers the first page
@@ -159,7 +160,7 @@ def module_and_arguments(words):
     if words[:1] == ["test"]:
         return ["pytest", *words[1:]]
     if words[:1] == ["render"]:
-        return ["mad_max_lib.publish", *words[1:]]
+        return ["mad_max_lib.book.publish", *words[1:]]
     is_root = hasattr(os, "geteuid") and os.geteuid() == 0
     return ["jupyterlab", f"--LabApp.default_url={FIRST_PAGE}", *["--allow-root"] * is_root, *words]
 

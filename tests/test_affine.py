@@ -108,7 +108,7 @@ def test_chunks_do_not_change_the_result(name, chunk, monkeypatch):
     model, shape = build(name)
     x = points(shape, N=5)
     whole, rows = mm.affine_map(model, x), []
-    monkeypatch.setattr("mad_max_lib.affine.CHUNK", chunk)
+    monkeypatch.setattr("mad_max_lib.tracing.affine_maps.CHUNK", chunk)
     watched = model.register_forward_pre_hook(lambda module, inputs: rows.append(len(inputs[0])))
     parts = mm.affine_map(model, x)
     watched.remove()

@@ -5,7 +5,7 @@ import re
 import pytest
 from test_notebooks import HEADING, Page, anchor_of, anchors, prose
 
-from mad_max_lib import publish
+from mad_max_lib.book import publish
 
 VERDICTS = ("proved and tested", "built and tested", "rerun, agrees", "rerun, differs", "rerun:")
 LINK = r"\]\((\d\d_\w+\.ipynb)#?([^\s]*?)\)(?=[^)]|$)"

@@ -23,7 +23,7 @@ import matplotlib.image
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
-from mad_max_lib import publish
+from mad_max_lib.book import publish
 
 playwright = pytest.importorskip("playwright.sync_api", reason="the Python package playwright is missing")
 CHROMIUM = next(filter(None, map(shutil.which, ["chromium", "google-chrome", "chromium-browser"])), None)

@@ -17,8 +17,8 @@ import torch
 from mnist1d.data import make_dataset
 from sklearn.datasets import load_digits
 
-import mad_max_lib.data
-from mad_max_lib.data import Data, digits, from_file, from_openml, mnist1d, moons_and_circles
+import mad_max_lib.lab.data
+from mad_max_lib.lab.data import Data, digits, from_file, from_openml, mnist1d, moons_and_circles
 
 GENERATED = [lambda rng: moons_and_circles(40, rng), digits, lambda rng: mnist1d(rng, 100)]
 
@@ -211,7 +211,7 @@ def test_what_a_reader_does_to_the_signals_does_not_come_back():
 @pytest.fixture
 def fresh():
     """The module of data as it is before anyone has asked for signals."""
-    spec = importlib.util.spec_from_file_location("mad_max_lib.fresh_data", mad_max_lib.data.__file__)
+    spec = importlib.util.spec_from_file_location("mad_max_lib.fresh_data", mad_max_lib.lab.data.__file__)
     module = sys.modules[spec.name] = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     yield module

@@ -7,7 +7,7 @@ import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
-from mad_max_lib import editions, publish
+from mad_max_lib.book import editions, publish
 from mad_max_lib.exercises import all_exercises
 
 # of Sphinx's extensions, about later versions of Sphinx

@@ -6,7 +6,7 @@ import pytest
 from matplotlib.colors import to_rgba_array
 
 import mad_max_lib
-from mad_max_lib import figures
+from mad_max_lib.book import figures
 
 CAPTION = "Every caption states in a sentence what the reader should see."
 

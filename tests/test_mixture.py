@@ -100,12 +100,12 @@ def test_one_step_on_a_grid_with_ties_and_empty_clusters(data, D, N, R):
     )
     x, start = table(N), table(R)
     before = x.copy(), start.copy()
-    answer = mm.kmeans(x, start, steps=1)
+    answer = mm.kmeans(x, start, max_iter=1)
     np.testing.assert_allclose(answer[0], looped(x, start, 1)[0], rtol=1e-12, atol=1e-12)
     check_answer(x, answer)
     assert np.array_equal(x, before[0]) and np.array_equal(start, before[1])
     settled = mm.kmeans(x, start)
-    again = mm.kmeans(x, settled[0], steps=1)
+    again = mm.kmeans(x, settled[0], max_iter=1)
     np.testing.assert_allclose(again[2], settled[2], rtol=1e-9, atol=1e-12)
     assert settled[2] <= answer[2] + 1e-9
 
@@ -228,7 +228,7 @@ def chances(x, R):
 @pytest.mark.parametrize("R", [1, 2, 3])
 def test_how_often_each_start_is_drawn(R, make):
     x, rng = np.array([[0.0, 0.0], [1.0, 1.0], [0.0, 3.0], [2.0, 5.0]]), np.random.default_rng(R)
-    drawn = [tuple(map(tuple, mm.spread_points(make(x), R, rng).tolist())) for _ in range(3000)]
+    drawn = [tuple(map(tuple, mm.kmeans_plusplus(make(x), R, rng).tolist())) for _ in range(3000)]
     p = chances(x, R)
     assert abs(sum(p.values()) - 1) < 1e-12
     counts = np.array([drawn.count(tuple(tuple(x[i]) for i in order)) for order in p])
@@ -246,17 +246,17 @@ def test_starts_are_different_points_of_x(seed):
     x = np.concatenate([x, x, x[:5]])  # most points more than once
     distinct = len(np.unique(x, axis=0))
     for R in (1, 4, distinct):
-        start = mm.spread_points(x, np.int64(R), rng)
+        start = mm.kmeans_plusplus(x, np.int64(R), rng)
         assert start.shape == (R, x.shape[1]) and len(np.unique(start, axis=0)) == R
         assert (cdist(start, x).min(1) == 0).all()
     with pytest.raises(ValueError, match=f"x must hold {distinct + 1} different points, got {distinct}"):
-        mm.spread_points(x, distinct + 1, rng)
+        mm.kmeans_plusplus(x, distinct + 1, rng)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_all_points_in_some_order(dtype):
     x = problem(1)[0].astype(dtype)
-    start = mm.spread_points(x, len(x), np.random.default_rng(0))
+    start = mm.kmeans_plusplus(x, len(x), np.random.default_rng(0))
     assert start.dtype == dtype
     np.testing.assert_array_equal(np.sort(start, 0), np.sort(x, 0))
 
@@ -267,8 +267,8 @@ def test_torch_draws_the_same_starts_and_global_chance_stays(dtype, seed):
     x = problem(seed)[0].astype(dtype)
     X, before = torch.tensor(x, device=mm.device()), x.copy()
     chance, dice = np.random.get_state()[1].copy(), torch.get_rng_state()
-    ours = mm.spread_points(x, 5, np.random.default_rng(seed))
-    theirs = mm.spread_points(X, 5, np.random.default_rng(seed))
+    ours = mm.kmeans_plusplus(x, 5, np.random.default_rng(seed))
+    theirs = mm.kmeans_plusplus(X, 5, np.random.default_rng(seed))
     assert theirs.dtype == X.dtype and theirs.device == X.device and np.array_equal(theirs.cpu(), ours)
     assert np.array_equal(np.random.get_state()[1], chance) and torch.equal(torch.get_rng_state(), dice)
     ours += 1
@@ -291,7 +291,7 @@ def test_torch_draws_the_same_starts_and_global_chance_stays(dtype, seed):
 )
 def test_bad_starts(x, R, rng, error, message):
     with pytest.raises(error, match=message):
-        mm.spread_points(x, R, None if rng is None else np.random.default_rng(rng))
+        mm.kmeans_plusplus(x, R, None if rng is None else np.random.default_rng(rng))
 
 
 # ---------------------------------------------------------------- units and mixtures
@@ -561,7 +561,7 @@ def test_a_mixture_that_collapses_onto_its_points():
 @SEEDS
 def test_narrow_components_move_like_centroids(seed):
     x, start = problem(seed)
-    hard, codes, _ = mm.kmeans(x, start, steps=1)
+    hard, codes, _ = mm.kmeans(x, start, max_iter=1)
     step = mm.em_step(x, start, np.full(len(start), 1 / len(start)), 1e-3)
     np.testing.assert_allclose(step[0], hard, rtol=1e-6, atol=1e-6)
 

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import nn
 
 import mad_max_lib as mm
-from mad_max_lib.networks import Residual
+from mad_max_lib.lab.models import Residual
 
 MAKE = [mm.small_cnn, mm.small_resnet]
 LAYER = nn.Linear(3, 4)

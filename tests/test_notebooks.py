@@ -17,7 +17,7 @@ import pytest
 from matplotlib.colors import is_color_like, to_rgb
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
-from mad_max_lib import figures, publish
+from mad_max_lib.book import figures, publish
 from mad_max_lib.exercises import all_exercises
 
 NOT_COUNTED = {"exercise", "hint", "solution", "check", "navigation"}

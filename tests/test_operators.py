@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy import ndimage, signal
 
 from mad_max_lib import MASO
-from mad_max_lib.operators import (
+from mad_max_lib.splines.operators import (
     absolute,
     average_pool2d,
     batch_norm,

@@ -34,10 +34,10 @@ from torch.nn import (
 )
 
 import mad_max_lib as mm
-from mad_max_lib.cutting import Cut, CutAnew
-from mad_max_lib.figures import CLASSES
-from mad_max_lib.mesh import Mesh
-from mad_max_lib.partition import Partition
+from mad_max_lib.plane.cutting import Cut, CutAnew
+from mad_max_lib.book.figures import CLASSES
+from mad_max_lib.plane.mesh import Mesh
+from mad_max_lib.plane.regions import Partition
 
 few = settings(max_examples=40, deadline=None)
 DEVICE = mm.device()
@@ -643,7 +643,7 @@ def test_using_a_partition_does_not_change_it():
     p = mm.partition(mlp(2, 10, 3))
     before = copy.deepcopy((p.vertices, *p.faces, p.A, p.b, p.areas, p.neighbours))
     boundary = p.boundary()
-    p.draw(plt.figure().add_subplot())
+    mm.figures.draw_partition(plt.figure().add_subplot(), p)
     plt.close("all")
     p.check(), p.locate(p.vertices)
     q = copy.deepcopy(p)
@@ -988,7 +988,7 @@ def drawing(p, **how):
     """The pixels of a drawing, (400, 400, 3), and the points of the plane in their middles."""
     fig = plt.figure(figsize=(4, 4), dpi=100)
     ax = fig.add_axes([0, 0, 1, 1])
-    p.draw(ax, **how)
+    mm.figures.draw_partition(ax, p, **how)
     assert ax.get_xlim() + ax.get_ylim() == p.bounds and ax.get_aspect() == 1
     ax.axis("off")
     fig.canvas.draw()
@@ -1059,7 +1059,7 @@ def test_more_classes_than_colours_can_be_drawn():
 @pytest.mark.parametrize("labels", [[0], [0, 1, 2, -1], [0.5, 0, 0, 0], [[0, 0, 0, 0]]])
 def test_wrong_labels_are_named(labels):
     with pytest.raises((ValueError, TypeError), match="labels must"):
-        mm.partition(torch.relu).draw(plt.figure().add_subplot(), labels=labels)
+        mm.figures.draw_partition(plt.figure().add_subplot(), mm.partition(torch.relu), labels=labels)
 
 
 # ---------------------------------------------------------------- finding regions
@@ -1257,7 +1257,7 @@ def test_a_network_without_nonlinear_calls_has_one_region():
     assert len(p) == 1 and p.areas.tolist() == [6] and p.codes.names == [] and len(p.codes) == 0
     assert p.A.tolist() == [W] and p.b.tolist() == [b] and p.neighbours.shape == (0, 2)
     assert p.centers.tolist() == [[1, 1.5]]
-    p.draw(plt.figure().add_subplot())
+    mm.figures.draw_partition(plt.figure().add_subplot(), p)
     plt.close("all")
 
 

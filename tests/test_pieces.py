@@ -15,8 +15,8 @@ from networks import ZOO, Net, build, nonlinear_calls, points
 from torch import nn
 
 import mad_max_lib as mm
-from mad_max_lib.intercept import UNROLLED, Hold, Intercept
-from mad_max_lib.pieces import AFFINE, PIECEWISE, PRODUCTS
+from mad_max_lib.tracing.tracer import UNROLLED, Hold, Intercept
+from mad_max_lib.tracing.functions import AFFINE, PIECEWISE, PRODUCTS
 
 refuses = partial(pytest.raises, mm.NotPiecewiseAffineError)
 few = settings(max_examples=30, deadline=None)

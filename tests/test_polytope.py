@@ -154,7 +154,7 @@ def test_the_ball_touches_the_nearest_side_and_none_has_more_room(D, seed):
     rng = np.random.default_rng(seed)
     model, x = mlp(seed, (D, 5, 4, 1)), at(rng.uniform(-0.4, 1, (1, D)))
     region = mm.polytope(model, x)
-    center, radius = region.chebyshev(-0.5, 2)
+    center, radius = region.chebyshev_ball(-0.5, 2)
     assert center.shape == (D,) and type(radius) is float and radius > 0
     assert region.contains(center[None]) == [True] and (-0.5 <= center).all() and (center <= 2).all()
     np.testing.assert_allclose(room(region, center[None], -0.5, 2), radius, rtol=1e-6, atol=1e-8)
@@ -185,7 +185,7 @@ TRIANGLE = 1 / (2 + 2**0.5)  # the radius of the circle in a right triangle with
     ],
 )  # fmt: skip
 def test_balls_known_by_hand(model, x, box, center, radius):
-    ours = mm.polytope(model, at([x])).chebyshev(*box)
+    ours = mm.polytope(model, at([x])).chebyshev_ball(*box)
     np.testing.assert_allclose(ours[0], center, atol=1e-7)
     np.testing.assert_allclose(ours[1], radius, atol=1e-7)
 
@@ -193,10 +193,10 @@ def test_balls_known_by_hand(model, x, box, center, radius):
 def test_a_region_without_width_has_radius_zero():
     """At 0 both x and -x are on their borders, and belong to the lower pieces: only 0 does that."""
     region = mm.polytope(lambda x: torch.relu(torch.cat([x, -x], 1)), at([[0.0]]))
-    center, radius = region.chebyshev(-3, 3)
+    center, radius = region.chebyshev_ball(-3, 3)
     assert abs(center[0]) < 1e-7 and abs(radius) < 1e-7
     assert region.contains([[0], [1e-6], [-1e-6]]).tolist() == [True, False, False]
-    touching = mm.polytope(torch.relu, at([[2.0, 2.0]])).chebyshev(-1, 0)
+    touching = mm.polytope(torch.relu, at([[2.0, 2.0]])).chebyshev_ball(-1, 0)
     np.testing.assert_allclose([*touching[0], touching[1]], 0, atol=1e-7)
 
 
@@ -204,13 +204,13 @@ def test_a_region_without_width_has_radius_zero():
 def test_a_box_elsewhere_raises(low, high):
     region = mm.polytope(F.hardtanh, at([[0.0, 0.5]]))
     with pytest.raises(ValueError, match=f"the region must meet the box from {low} to {high}: "):
-        region.chebyshev(low, high)
+        region.chebyshev_ball(low, high)
 
 
 def test_the_size_of_the_slopes_does_not_matter():
     region = mm.polytope(lambda x: torch.relu(1e-10 * x), at([[1.0, -2.0]]))
     assert region.contains([[3, -3], [3, 3]]).tolist() == [True, False]
-    np.testing.assert_allclose(region.chebyshev(-1, 1)[1], 0.5)
+    np.testing.assert_allclose(region.chebyshev_ball(-1, 1)[1], 0.5)
 
 
 # ---------------------------------------------------------------- what stays, what raises
@@ -282,4 +282,4 @@ def test_a_network_without_nonlinear_calls_has_one_region():
     model, shape = build("affine")
     region = mm.polytope(model, points(shape, N=1))
     assert region.G.shape == (0, 5) and region.contains(np.eye(5)).all()
-    np.testing.assert_allclose(region.chebyshev(-1, 3)[1], 2)
+    np.testing.assert_allclose(region.chebyshev_ball(-1, 3)[1], 2)

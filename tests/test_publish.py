@@ -4,7 +4,7 @@ import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
-from mad_max_lib import publish
+from mad_max_lib.book import publish
 
 EXPLORER = """\
 import sys

@@ -226,4 +226,4 @@ def test_jupyterlab_starts_at_the_first_page_and_as_root_too(book, monkeypatch, 
 
 def test_words_are_passed_on(book):
     assert book.module_and_arguments(["test", "-k", "maso"]) == ["pytest", "-k", "maso"]
-    assert book.module_and_arguments(["render", "03"]) == ["mad_max_lib.publish", "03"]
+    assert book.module_and_arguments(["render", "03"]) == ["mad_max_lib.book.publish", "03"]

@@ -16,7 +16,8 @@ from scipy.special import lambertw, xlogy
 from torch.autograd import gradcheck, gradgradcheck
 
 import mad_max_lib as mm
-from mad_max_lib import MASO, operators
+from mad_max_lib import MASO
+from mad_max_lib.splines import operators
 
 INF = float("inf")
 LIBRARIES = ["numpy", "torch"]

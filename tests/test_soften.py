@@ -15,8 +15,8 @@ from torch.func import functional_call, stack_module_state, vmap
 
 import mad_max_lib as mm
 from mad_max_lib import BetaVQ, soften
-from mad_max_lib.soften import Softness
-from mad_max_lib.units import Kinked
+from mad_max_lib.tracing.softening import Softness
+from mad_max_lib.tracing.units import Kinked
 
 refuses = partial(pytest.raises, mm.NotPiecewiseAffineError)
 BETAS = [0.0, 0.2, 0.5, 0.9]

@@ -10,7 +10,7 @@ import numpy as np
 from nbclient import NotebookClient
 
 from mad_max_lib.exercises import all_exercises
-from mad_max_lib.publish import NOTEBOOKS
+from mad_max_lib.book.publish import NOTEBOOKS
 
 
 def attempt(name, solution):

@@ -15,8 +15,8 @@ from scipy.stats import ttest_rel
 from torch import nn
 
 import mad_max_lib as mm
-from mad_max_lib.data import Data
-from mad_max_lib.training import Difference, Scores
+from mad_max_lib.lab.data import Data
+from mad_max_lib.lab.training import Difference, Accuracies
 
 few = settings(max_examples=12, deadline=None)
 
@@ -110,7 +110,7 @@ def test_side_by_side_is_one_after_the_other(S, N, batch, epochs, widths, lr):
     for model, (x, y, *_), one_rng in zip(single, data, rngs, strict=True):
         mm.fit(model, x, y, epochs, one_rng, batch=batch, lr=lr)
     assert_alike(ours, single, **CLOSE)
-    assert type(scores) is Scores and scores.train.shape == scores.test.shape == (S, epochs)
+    assert type(scores) is Accuracies and scores.train.shape == scores.test.shape == (S, epochs)
     for our_rng, one_rng in zip(our_rngs, rngs, strict=True):
         assert our_rng.bit_generator.state == one_rng.bit_generator.state
     for parts, before in zip(data, untouched, strict=True):

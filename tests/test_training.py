@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from mad_max_lib import device, fit, mlp, toy_network
-from mad_max_lib.data import moons_and_circles
+from mad_max_lib.lab.data import moons_and_circles
 
 
 @pytest.fixture(autouse=True)

@@ -10,8 +10,8 @@ import pytest
 from IPython.display import Markdown
 from traitlets import TraitError
 
-from mad_max_lib import figures, widgets
-from mad_max_lib.figures import BLUE, VERMILION
+from mad_max_lib.book import figures, widgets
+from mad_max_lib.book.figures import BLUE, VERMILION
 
 CAPTION = "A line that rises as steeply as the slider tells it to."
 

@@ -4,7 +4,7 @@ from itertools import combinations
 
 import numpy as np
 
-from ..maso import MASO
+from ..splines.maso import MASO
 from . import Wrong, call, exercise, value
 
 

@@ -4,11 +4,11 @@ from numbers import Real
 
 import numpy as np
 
-from .arrays import cast, check_generator, check_input, check_parameter, namespace
-from .soft import posterior
+from ..checks import cast, check_generator, check_input, check_parameter, namespace
+from .posteriors import posterior
 
 
-def kmeans(x, centroids, steps=300):
+def kmeans(x, centroids, max_iter=300):
     """Lloyd's algorithm: assign every point to its nearest centroid, move each centroid to the mean of its points.
 
     The assignment is the code of a max-affine unit with slopes a_r and offsets -|a_r|^2 / 2, the vector
@@ -18,7 +18,7 @@ def kmeans(x, centroids, steps=300):
     ----------
     x : (N, D) array
     centroids : (R, D) array, where to start
-    steps : int, at most so many; it ends earlier when no point changes its centroid
+    max_iter : int, at most so many; it ends earlier when no point changes its centroid
 
     Returns
     -------
@@ -35,13 +35,13 @@ def kmeans(x, centroids, steps=300):
     """
     check_parameter("centroids", centroids, "R", "D")
     x = check_input(x, centroids, "N", centroids.shape[1])
-    if not isinstance(steps, int) or steps < 1:
-        raise ValueError(f"steps must be a whole number of at least 1, got {steps!r}")
+    if not isinstance(max_iter, int) or max_iter < 1:
+        raise ValueError(f"max_iter must be a whole number of at least 1, got {max_iter!r}")
     origin = x[0]  # far from the origin the scores would cancel
     x, centroids = x - origin, cast(centroids, x) - origin
     numbers = (0 * centroids[:, 0] + 1).cumsum(0) - 1
     codes = _nearest(x, centroids)
-    for _ in range(steps):
+    for _ in range(max_iter):
         T = (codes[:, None] == numbers) * (x[:, :1] * 0 + 1)  # (N, R) selection: a 1 in each row
         counts = T.sum(0)[:, None]
         centroids = (T.T @ x + (counts == 0) * centroids) / counts.clip(min=1)
@@ -55,7 +55,7 @@ def _nearest(x, centroids):
     return (x @ centroids.T - (centroids**2).sum(1) / 2).argmax(1)
 
 
-def spread_points(x, R, rng):
+def kmeans_plusplus(x, R, rng):
     """Starting centroids for K-means: R of the points, far from one another (k-means++).
 
     The first is drawn evenly, each further one with a probability that grows as its squared distance to the
@@ -73,7 +73,7 @@ def spread_points(x, R, rng):
 
     Examples
     --------
-    >>> spread_points(np.array([[0.0], [0.0], [7.0]]), 2, np.random.default_rng(0)).ravel().tolist()
+    >>> kmeans_plusplus(np.array([[0.0], [0.0], [7.0]]), 2, np.random.default_rng(0)).ravel().tolist()
     [7.0, 0.0]
     """
     check_generator(rng)

@@ -6,8 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch.overrides import TorchFunctionMode
 
-from .arrays import check_input
-from .pieces import AFFINE, LIKENESS, PIECEWISE, PRODUCTS, QUESTIONS
+from ..checks import check_input
+from .functions import AFFINE, LIKENESS, PIECEWISE, PRODUCTS, QUESTIONS
 from .units import Largest, NotPiecewiseAffineError
 
 UNSEEN = "it computes something that could not be seen, or one point's output depends on another point"

@@ -6,16 +6,12 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from matplotlib.colors import to_rgb
-from matplotlib.patches import PathPatch
-from matplotlib.path import Path
 
-from .codes import RegionCodes, region_codes
-from .figures import CLASSES
+from ..tracing.codes import RegionCodes, region_codes
 from .cutting import Chosen, Cut, CutAnew
-from .intercept import UNSEEN, Hold, flat
+from ..tracing.tracer import UNSEEN, Hold, flat
 from .mesh import cut_candidates, cut_kinks
-from .units import NotPiecewiseAffineError
+from ..tracing.units import NotPiecewiseAffineError
 
 
 class Plane(NamedTuple):
@@ -121,36 +117,36 @@ class Partition:
     def __init__(self, model, plane, bounds, cutter):
         self.model, self.plane, self.bounds = model, plane, bounds
         values = flat(cutter.find(model))
-        self._mesh, self._values = cutter.mesh, cutter.mesh.extend(values.cpu().numpy())
+        self.mesh, self._values = cutter.mesh, cutter.mesh.extend(values.cpu().numpy())
         self.codes = RegionCodes(cutter.names, map(torch.from_numpy, cutter.codes), len(self))
         self._check_model(np.arange(0, len(self), max(1, len(self) // 500)))
 
     def __len__(self):
-        return len(self._mesh.start) - 1
+        return len(self.mesh.start) - 1
 
     def __repr__(self):
         return f"Partition into {len(self)} regions"
 
     @cached_property
     def vertices(self):
-        return self._mesh.xy[np.unique(self._mesh.vertex)]
+        return self.mesh.xy[np.unique(self.mesh.vertex)]
 
     @cached_property
     def faces(self):
-        return np.split(np.unique(self._mesh.vertex, return_inverse=True)[1], self._mesh.start[1:-1])
+        return np.split(np.unique(self.mesh.vertex, return_inverse=True)[1], self.mesh.start[1:-1])
 
     def _mean(self, values):
         """The mean over the corners of each face."""
-        sums = np.add.reduceat(values[self._mesh.vertex], self._mesh.start[:-1])
-        return sums / np.diff(self._mesh.start)[:, None]
+        sums = np.add.reduceat(values[self.mesh.vertex], self.mesh.start[:-1])
+        return sums / np.diff(self.mesh.start)[:, None]
 
     @cached_property
     def centers(self):
-        return self._mean(self._mesh.xy)
+        return self._mean(self.mesh.xy)
 
     @cached_property
     def areas(self):
-        mesh = self._mesh
+        mesh = self.mesh
         first = np.repeat(mesh.xy[mesh.vertex[mesh.start[:-1]]], np.diff(mesh.start), 0)
         (x, y), (x_next, y_next) = (mesh.xy[mesh.vertex] - first).T, (self._following - first).T
         return np.add.reduceat(x * y_next - x_next * y, mesh.start[:-1]) / 2
@@ -158,12 +154,12 @@ class Partition:
     @property
     def _following(self):
         """The corner after each corner of every face."""
-        mesh = self._mesh
+        mesh = self.mesh
         return mesh.xy[mesh.ends[mesh.edge].sum(1) - mesh.vertex]
 
     @cached_property
     def neighbours(self):
-        sides = self._mesh.sides()
+        sides = self.mesh.sides()
         return np.unique(np.sort(sides[(sides >= 0).all(1)], 1), axis=0)
 
     @cached_property
@@ -190,9 +186,9 @@ class Partition:
             raise NotPiecewiseAffineError(f"the model's own output is not affine on a region, by {error:.1e}: {UNSEEN}")
 
     @cached_property
-    def _decided(self):
+    def decided(self):
         """The mesh cut further where the largest output changes (one output: its sign), and the winners."""
-        mesh = copy.copy(self._mesh)
+        mesh = copy.copy(self.mesh)
         mesh.xy, mesh.ends, mesh.added = mesh.xy.copy(), mesh.ends.copy(), list(mesh.added)
         size = abs(self._values).max()
         if self._values.shape[1] == 1:
@@ -203,7 +199,7 @@ class Partition:
 
     def boundary(self):
         """The segments where the largest output changes (where one output changes its sign): (M, 2, 2)."""
-        mesh, winners = self._decided
+        mesh, winners = self.decided
         sides = mesh.sides()
         inner = (sides >= 0).all(1)
         changes = inner & (winners[sides[:, 0]] != winners[sides[:, 1]])
@@ -222,7 +218,7 @@ class Partition:
         inside = ((points >= (left, bottom)) & (points <= (right, top))).all(1)
         with torch.no_grad():
             there = region_codes(self.model, self.plane.points(points)).all().cpu()
-        mine, mesh = self.codes.all(), self._mesh
+        mine, mesh = self.codes.all(), self.mesh
         _, number = np.unique(torch.cat([mine, there]).numpy(), axis=0, return_inverse=True)
         face = np.full(number.max() + 1, -1)
         face[number[: len(self)]] = np.arange(len(self))
@@ -240,7 +236,7 @@ class Partition:
         The regions tile the rectangle; no two have the same code; in the middle of each, the piece of every unit
         gives what the unit of the model itself puts out; the maps of neighbours agree along their border.
         """
-        mesh, size = self._mesh, abs(self._values).max() or 1.0
+        mesh, size = self.mesh, abs(self._values).max() or 1.0
         left, right, bottom, top = self.bounds
         sides = mesh.sides()
         inner = (sides >= 0).all(1)
@@ -260,21 +256,3 @@ class Partition:
         assert errors["jump"] < 1e-8, f"neighbours disagree on their border: {errors}"
         self._check_model(np.arange(len(self)))
         return errors
-
-    def draw(self, ax, labels=None, colors=CLASSES, lw=0.6):
-        """Draw the regions, filled by class (the largest output) or by one label for each region."""
-        mesh, labels = self._decided if labels is None else (self._mesh, np.asarray(labels))
-        if labels.shape != (len(mesh.start) - 1,) or labels.dtype.kind not in "iub" or labels.min() < 0:
-            raise ValueError(f"labels must hold a whole number from 0 for each of {len(self)} regions, got {labels}")
-        codes = np.full(len(mesh.vertex), Path.LINETO)
-        codes[mesh.start[:-1]] = Path.MOVETO  # a fill closes each region by itself
-        for label in np.unique(labels):  # all regions of a label as one path: much faster than one by one
-            mine = np.repeat(labels == label, np.diff(mesh.start))
-            pale = 1 - 0.45 * (1 - np.array(to_rgb(colors[label % len(colors)])))
-            path = Path(mesh.xy[mesh.vertex[mine]], codes[mine])
-            ax.add_artist(PathPatch(path, facecolor=pale, lw=0, antialiased=False))
-        ends = self._mesh.xy[self._mesh.ends].reshape(-1, 2)
-        lines = Path(ends, np.tile([Path.MOVETO, Path.LINETO], len(ends) // 2))
-        ax.add_artist(PathPatch(lines, fill=False, edgecolor="black", alpha=0.6, lw=lw))
-        left, right, bottom, top = self.bounds
-        ax.set(xlim=(left, right), ylim=(bottom, top), aspect="equal")

@@ -12,7 +12,7 @@ import numpy as np
 from mnist1d.data import make_dataset
 from sklearn import datasets
 
-from .arrays import check_generator
+from ..checks import check_generator
 
 
 class Data(NamedTuple):

@@ -1,13 +1,9 @@
 """Penalties on the overlap of templates or filters, orthogonality by force, and what depends on it."""
 
-from itertools import product
-
-import numpy as np
 import torch
 from torch import nn
 
-from .arrays import cast, check_finite, is_floating
-from .maso import MASO
+from ..checks import check_finite, is_floating
 
 
 def overlap(W):
@@ -132,45 +128,6 @@ def gram_schmidt(W):
     if (along.abs() <= 1e-6 * lengths).any():
         raise ValueError("W must have linearly independent rows; one of them lies in the span of those before")
     return (Q * (along.sign() * lengths)[..., None, :]).mT
-
-
-def joint_scores(maso, x):
-    """The score of every joint choice of pieces of all units, as one mixture explains the input by their sum.
-
-    A choice t = (t_1 .. t_K) scores what its pieces score, less the products of the slopes of different units:
-    ``sum_k s_k - sum_{k < j} <a_k, a_j>``. Where slopes of different units are orthogonal the best choice is each
-    unit's own. There are R^K choices: for small K only. Source: Balestriero and Baraniuk, *From Hard to Soft*.
-
-    Parameters
-    ----------
-    maso : MASO
-        With R^K at most 2^16.
-    x : (N, D) array
-
-    Returns
-    -------
-    scores : (N, R^K) array
-    choices : (R^K, K) integers, in lexical order
-
-    Examples
-    --------
-    >>> from mad_max_lib.operators import relu
-    >>> layer = relu(2).after(np.array([[1.0, 0.0], [1.0, 1.0]]), np.zeros(2))
-    >>> scores, choices = joint_scores(layer, np.array([[1.0, 0.5]]))
-    >>> scores.tolist(), choices[scores.argmax()].tolist()
-    ([[0.0, 1.5, 1.0, 1.5]], [0, 1])
-    """
-    if not isinstance(maso, MASO):
-        raise TypeError(f"maso must be a MASO, got {type(maso).__name__}")
-    K, R, _ = maso.A.shape
-    if R**K > 2**16:
-        raise ValueError(f"maso must have at most 2^16 joint choices, got {R}^{K}")
-    choices = np.array(list(product(range(R), repeat=K)))
-    units = np.arange(K)
-    slopes = maso.A[units, choices]  # (R^K, K, D)
-    overlaps = ((slopes.sum(1) ** 2).sum(1) - (slopes**2).sum((1, 2))) / 2
-    scores = maso.scores(x)[:, units, choices].sum(2)
-    return scores - cast(overlaps, scores), choices
 
 
 def _rows(W):

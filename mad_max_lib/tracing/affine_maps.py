@@ -5,8 +5,8 @@ from typing import NamedTuple
 
 import torch
 
-from .intercept import UNSEEN, Hold, check_points, flat
-from .pieces import PIECEWISE
+from .tracer import UNSEEN, Hold, check_points, flat
+from .functions import PIECEWISE
 from .units import NotPiecewiseAffineError
 
 CHUNK = 2**26

@@ -10,7 +10,7 @@ from numbers import Real
 import numpy as np
 import torch
 
-from .arrays import check_parameter, check_shape, is_floating, namespace
+from ..checks import check_parameter, check_shape, is_floating, namespace
 from .maso import MASO
 
 

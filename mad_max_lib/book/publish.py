@@ -1,4 +1,4 @@
-"""Run the book's notebooks and store them in one form: ``python -m mad_max_lib.publish [NN ...]``.
+"""Run the book's notebooks and store them in one form: ``python -m mad_max_lib.book.publish [NN ...]``.
 
 The stored form holds what a reader without a kernel needs, text and pictures, and nothing that changes
 from run to run, so that running an unchanged notebook again leaves its file as it was.

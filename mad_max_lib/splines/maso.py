@@ -1,6 +1,6 @@
 """The max-affine spline operator, MASO: the object that every chapter is about."""
 
-from .arrays import cast, check_input, check_parameter, namespace
+from ..checks import cast, check_input, check_parameter, namespace
 
 
 class MASO:
@@ -106,7 +106,7 @@ class MASO:
         Examples
         --------
         >>> import numpy as np
-        >>> from mad_max_lib.operators import relu
+        >>> from mad_max_lib.splines.operators import relu
         >>> layer = relu(2).after(W=np.array([[1.0], [-1.0]]), b=np.array([0.0, 1.0]))
         >>> layer(np.array([[3.0]]))
         array([[3., 0.]])

@@ -1,4 +1,4 @@
-"""The book in other forms, for teachers: ``python -m mad_max_lib.editions student|slides|site FOLDER``.
+"""The book in other forms, for teachers: ``python -m mad_max_lib.book.editions student|slides|site FOLDER``.
 
 student: the notebooks without solutions; slides: one deck a chapter; site: web pages. FOLDER must be new or empty.
 Slides and pages open from disk, without a network. What they need beside the book is installed by
@@ -203,7 +203,7 @@ SITE = {
     "myst_enable_extensions": ["amsmath", "dollarmath"],
     "myst_dmath_double_inline": True,  # $$ in a theorem follows its words without an empty line
     "myst_heading_anchors": 4,
-    "myst_heading_slug_func": "mad_max_lib.editions.anchor",
+    "myst_heading_slug_func": "mad_max_lib.book.editions.anchor",
     "mathjax_path": "tex-svg.js",
     "html_theme": "sphinx_book_theme",
     "html_context": {"default_mode": "light"},  # the figures are white

@@ -4,7 +4,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from .arrays import check_generator
+from ..checks import check_generator
 from .data import moons_and_circles
 from .training import device, fit
 

@@ -7,9 +7,9 @@ from numbers import Integral
 import torch
 from torch import nn
 
-from .intercept import Intercept, check_points
-from .pieces import PIECEWISE
-from .soft import check_beta
+from .tracer import Intercept, check_points
+from .functions import PIECEWISE
+from ..splines.posteriors import check_beta
 from .units import NotPiecewiseAffineError, blend
 
 

@@ -8,7 +8,7 @@ import torch
 from scipy.optimize import linprog
 
 from .codes import region_codes
-from .intercept import Hold, flat
+from .tracer import Hold, flat
 
 
 class Polytope(NamedTuple):
@@ -29,14 +29,14 @@ class Polytope(NamedTuple):
         points = np.asarray(points, float)
         return (points @ self.G.T <= self.h + 1e-9 * (1 + abs(self.h))).all(1)
 
-    def chebyshev(self, low, high):
+    def chebyshev_ball(self, low, high):
         """Centre (D,) and radius of the largest ball that fits into the region and the box from low to high.
 
         Found by linear programming: the radius grows until the ball touches the sides that hold it.
 
         Examples
         --------
-        >>> center, radius = polytope(torch.relu, torch.tensor([[1.0, -2.0]])).chebyshev(-1.0, 1.0)
+        >>> center, radius = polytope(torch.relu, torch.tensor([[1.0, -2.0]])).chebyshev_ball(-1.0, 1.0)
         >>> center.round(6).tolist(), round(radius, 6)
         ([0.5, -0.5], 0.5)
         """

@@ -3,9 +3,9 @@
 import numpy as np
 import torch
 
-from .intercept import Intercept, flat
+from ..tracing.tracer import Intercept, flat
 from .mesh import Mesh, cut_candidates, cut_kinks
-from .units import Kinked, NotPiecewiseAffineError, nonzero
+from ..tracing.units import Kinked, NotPiecewiseAffineError, nonzero
 
 
 class Cut(Intercept):

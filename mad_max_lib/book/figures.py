@@ -10,7 +10,9 @@ import PIL.Image
 import torch
 from IPython.display import Image, Markdown, display
 from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.colors import to_rgba_array
+from matplotlib.colors import to_rgb, to_rgba_array
+from matplotlib.patches import PathPatch
+from matplotlib.path import Path
 
 # Okabe-Ito colours. One colour, one meaning, in every chapter.
 BLACK, GREY = "#000000", "#6E6E6E"  # data and targets; helper lines
@@ -32,7 +34,7 @@ def setup(chapter=None):
     >>> setup(1)  # doctest: +ELLIPSIS
     Chapter 1, with mad_max_lib ...
     """
-    from . import __version__
+    from .. import __version__
 
     plt.rcParams.update({
         "figure.dpi": DPI, "figure.facecolor": "white", "savefig.facecolor": "white",
@@ -125,6 +127,41 @@ def draw_regions(ax, codes, labels, bounds, colors=CLASSES):
     pixels = (255 * image).astype(np.uint8)  # one picture of bytes is drawn faster than two layers
     ax.imshow(pixels, extent=bounds, origin="lower", interpolation="nearest")
     ax.set(aspect="equal", xlabel="$x_1$", ylabel="$x_2$")
+
+
+def draw_partition(ax, partition, labels=None, colors=CLASSES, lw=0.6):
+    """Draw the regions of a partition, filled by class (the largest output) or by a label of your own.
+
+    Parameters
+    ----------
+    ax : matplotlib axis
+    partition : Partition, made by ``mm.partition``
+    labels : (F,) integers from 0, optional
+        Which colour each region gets; by default the class, borders of classes inside regions included.
+    colors : list of colours, used in turns
+    lw : float, the width of the borders
+
+    Raises
+    ------
+    ValueError
+        Labels that are not one whole number from 0 for each region.
+    """
+    mesh, labels = partition.decided if labels is None else (partition.mesh, np.asarray(labels))
+    if labels.shape != (len(mesh.start) - 1,) or labels.dtype.kind not in "iub" or labels.min() < 0:
+        regions = len(partition)
+        raise ValueError(f"labels must hold a whole number from 0 for each of {regions} regions, got {labels}")
+    codes = np.full(len(mesh.vertex), Path.LINETO)
+    codes[mesh.start[:-1]] = Path.MOVETO  # a fill closes each region by itself
+    for label in np.unique(labels):  # all regions of a label as one path: much faster than one by one
+        mine = np.repeat(labels == label, np.diff(mesh.start))
+        pale = 1 - 0.45 * (1 - np.array(to_rgb(colors[label % len(colors)])))
+        path = Path(mesh.xy[mesh.vertex[mine]], codes[mine])
+        ax.add_artist(PathPatch(path, facecolor=pale, lw=0, antialiased=False))
+    ends = partition.mesh.xy[partition.mesh.ends].reshape(-1, 2)
+    lines = Path(ends, np.tile([Path.MOVETO, Path.LINETO], len(ends) // 2))
+    ax.add_artist(PathPatch(lines, fill=False, edgecolor="black", alpha=0.6, lw=lw))
+    left, right, bottom, top = partition.bounds
+    ax.set(xlim=(left, right), ylim=(bottom, top), aspect="equal")
 
 
 def draw_points(ax, x, y, size=14):

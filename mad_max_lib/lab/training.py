@@ -12,7 +12,7 @@ from torch import nn
 from torch.optim.adam import adam
 from tqdm.auto import tqdm
 
-from .arrays import cast, check_generator, check_input, check_parameter, namespace
+from ..checks import cast, check_generator, check_input, check_parameter, namespace
 
 
 def device():
@@ -151,7 +151,7 @@ def _checked(model, x, y):
     return x, y.to(parameter.device)
 
 
-class Scores(NamedTuple):
+class Accuracies(NamedTuple):
     """Share of right answers in percent after every epoch, for S networks: two (S, epochs) arrays."""
 
     train: np.ndarray
@@ -183,7 +183,7 @@ def fit_many(models, data, epochs, rngs, batch=50, lr=1e-3, penalty=None, after_
 
     Returns
     -------
-    Scores
+    Accuracies
 
     Raises
     ------
@@ -241,7 +241,7 @@ def fit_many(models, data, epochs, rngs, batch=50, lr=1e-3, penalty=None, after_
             for name, values in [*model.named_parameters(), *model.named_buffers()]:
                 values.copy_(state[name][s])
         model.eval()
-    return Scores(*(np.stack(right[name], 1) for name in ("train", "test")))
+    return Accuracies(*(np.stack(right[name], 1) for name in ("train", "test")))
 
 
 class Difference(NamedTuple):

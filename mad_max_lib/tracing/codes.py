@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
-from .intercept import Hold, check_held, check_points, flat
+from .tracer import Hold, check_held, check_points, flat
 from .units import NotPiecewiseAffineError
 
 

@@ -1,0 +1,1 @@
+"""What the notebooks are made with: figures, sliders, rendering, editions."""

@@ -1,0 +1,1 @@
+"""Data, networks, training and penalties: what the experiments of the book are made of."""

@@ -1,0 +1,1 @@
+"""The exact regions of a network in a plane."""

@@ -1,0 +1,1 @@
+"""Reading torch networks: what each nonlinear call chose, and what follows from it."""
