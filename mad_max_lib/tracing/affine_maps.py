@@ -5,9 +5,8 @@ from typing import NamedTuple
 
 import torch
 
-from .tracer import UNSEEN, Hold, check_points, flat
-from .functions import PIECEWISE
-from .units import NotPiecewiseAffineError
+from .tracer import UNSEEN, check_points, flat, record, replay, run
+from .units import NotPiecewiseAffineError, Pool
 
 CHUNK = 2**26
 
@@ -53,10 +52,11 @@ def affine_map(model, x, outputs=None):
     tensor([[[0., 0.],
              [0., 1.]]])
     """
-    x, probe = check_points(model, x), Hold()
+    x = check_points(model, x)
     with torch.no_grad():
-        outputs = _checked_outputs(outputs, flat(probe.run(model, x[:1])).shape[1])
-    by_rows = any("conv" in name for name in probe.functions)  # where batched gradients are slow
+        probe = record(model, x[:1])
+    outputs = _checked_outputs(outputs, flat(probe.output).shape[1])
+    by_rows = probe.convolves  # where batched gradients are slow
     parts = [_held(model, part, outputs, by_rows) for part in x.split(max(1, CHUNK // probe.bytes))]
     return AffineMap(*(parts[0] if len(parts) == 1 else map(torch.cat, zip(*parts, strict=True))))
 
@@ -77,9 +77,10 @@ def _held(model, x, outputs, by_rows):
     """A and b of a few points."""
     if x.dim() == 4:
         x = x.contiguous(memory_format=torch.channels_last)  # convolutions run several times faster
-    hold, leaf = Hold(), x.clone().requires_grad_()
+    leaf = x.clone().requires_grad_()
     with torch.enable_grad():
-        own = flat(hold.run(model, leaf))[:, outputs]
+        trace = record(model, leaf)
+        own = flat(trace.output)[:, outputs]
         if by_rows:
             rows = [_gradient(row, leaf, torch.ones_like(row), retain_graph=True) for row in own.unbind(1)]
             A = torch.stack(rows, 1)
@@ -87,8 +88,8 @@ def _held(model, x, outputs, by_rows):
             ones = torch.eye(own.shape[1], dtype=own.dtype, device=own.device)[:, None].expand(-1, len(x), -1)
             A = _gradient(own, leaf, ones, is_grads_batched=True).transpose(0, 1)
     with torch.no_grad():
-        b = flat(hold.run(model, torch.zeros_like(x)))[:, outputs]
-        if hold.rewritten:
+        b = flat(replay(model, torch.zeros_like(x), trace.pieces))[:, outputs]
+        if trace.rewritten:
             own = flat(model(x.clone()))[:, outputs]
         _compare(AffineMap(A, b), x, own.detach())
     return A, b
@@ -133,46 +134,36 @@ def bias_terms(model, x, outputs=None):
     True
     """
     x = check_points(model, x)
-    probing = _Probing()
     with torch.no_grad():
-        probing.run(model, x)
-    probing.constants = []
+        pieces = record(model, x).pieces
+    names, probes, constants = [], [], []
+
+    def probed(call, output, at_zero):
+        """The output with a probe added, a zero to differentiate by, if the call adds a constant."""
+        if not at_zero.any():
+            return output
+        names.append(f"{len(names) + 1}:{call.name}")
+        probes.append(torch.zeros_like(output).requires_grad_())
+        constants.append(at_zero.detach())
+        return output + probes[-1]
+
+    def meet(unit, call):
+        held = pieces[call.index]
+        return probed(call, unit.held(held), call.result_at_zero().held(held))
+
+    def pass_on(call):
+        at_zero, output = call.result_at_zero(), call.result()
+        return probed(call, output, at_zero) if isinstance(output, torch.Tensor) else output
+
     with torch.enable_grad():
-        values = flat(probing.run(model, torch.zeros_like(x).requires_grad_()))
-        names, probes, constants = zip(*probing.constants, strict=True) if probing.constants else ((), (), ())
-        terms = {f"{number}:{name}": [] for number, name in enumerate(names, 1)}
+        values = flat(run(model, torch.zeros_like(x).requires_grad_(), meet, pass_on).output)
+        terms = {name: [] for name in names}
         for c in _checked_outputs(outputs, values.shape[1]):
             column = values[:, c]
             gradients = torch.autograd.grad(column, probes, torch.ones_like(column), retain_graph=True) if probes else ()
             for term, gradient, constant in zip(terms.values(), gradients, constants, strict=True):
                 term.append(flat(gradient * constant).sum(1))
     return {name: torch.stack(columns, 1) for name, columns in terms.items()}
-
-
-class _Probing(Hold):
-    """Once ``constants`` is a list, adds a probe, zero, to the output of every function that adds a constant."""
-
-    constants = None
-
-    def affine(self, name, inplace, func, args, kwargs):
-        return self._probed(name, inplace, func, args, kwargs, super().affine(name, inplace, func, args, kwargs))
-
-    def piecewise(self, name, inplace, args, kwargs):
-        def held(*args, **kwargs):
-            return PIECEWISE[name](*args, **kwargs).held(self.pieces[len(self.names) - 1])
-
-        return self._probed(name, inplace, held, args, kwargs, super().piecewise(name, inplace, args, kwargs))
-
-    def _probed(self, name, inplace, func, args, kwargs, output):
-        if self.constants is None or not isinstance(output, torch.Tensor):
-            return output
-        args, kwargs = self.changed((args, kwargs), torch.zeros_like)
-        constant = func(*args, **kwargs)
-        if not constant.any():
-            return output
-        probe = torch.zeros_like(output).requires_grad_()
-        self.constants.append((name, probe, constant.detach()))
-        return self._mark(output.add_(probe) if inplace else output + probe)
 
 
 def local_lipschitz(model, x):
@@ -191,7 +182,7 @@ def local_lipschitz(model, x):
     >>> local_lipschitz(torch.abs, torch.tensor([[3.0, -4.0]]))
     tensor([1.])
     """
-    _Steepest().run(model, check_points(model, x)[:1])  # refuses units that bend everywhere
+    _steepest(model, check_points(model, x)[:1])  # refuses units that bend everywhere
     A = affine_map(model, x).A
     return torch.linalg.matrix_norm(A.reshape(*A.shape[:2], -1), ord=2)
 
@@ -221,26 +212,30 @@ def lipschitz_bound(model, x):
     """
     if not isinstance(model, torch.nn.Sequential):
         raise TypeError(f"model must be an nn.Sequential, whose layers form a chain, got {type(model).__name__}")
-    bound, x, steepest = 1.0, check_points(model, x)[:1], _Steepest()
+    bound, x = 1.0, check_points(model, x)[:1]
     for layer in model:
         with torch.no_grad():
-            after = steepest.run(layer, x)
+            trace, slope, shares = _steepest(layer, x)
         if isinstance(layer, torch.nn.Sequential):
             bound *= lipschitz_bound(layer, x)
+        elif not trace.names:
+            bound *= local_lipschitz(layer, x).item()
+        elif len(trace.functions) == 1 and (shares or trace.output.numel() <= x.numel()):  # else it repeats its input
+            bound *= slope
         else:
-            spread = after.numel() > x.numel() and "pool" not in steepest.functions[0]  # by broadcasting
-            if steepest.names and (len(steepest.functions) > 1 or spread):
-                raise TypeError(f"layers must be affine or a nonlinearity alone, got {type(layer).__name__} with both")
-            bound *= steepest.slope if steepest.names else local_lipschitz(layer, x).item()
-        x, steepest = after, _Steepest()
+            raise TypeError(f"layers must be affine or a nonlinearity alone, got {type(layer).__name__} with both")
+        x = trace.output
     return bound
 
 
-class _Steepest(Hold):
-    """The product of the steepest slopes of the nonlinear calls."""
+def _steepest(model, x):
+    """The run, the product of its calls' steepest slopes, and whether these know of entries that units share."""
+    slope, shares = 1.0, False
 
-    slope = 1.0
+    def meet(unit, call):
+        nonlocal slope, shares
+        slope *= unit.steepest()
+        shares = isinstance(unit, Pool)
+        return unit.choose()[0]
 
-    def meet(self, unit):
-        self.slope *= unit.steepest()
-        return super().meet(unit)
+    return run(model, x, meet), slope, shares

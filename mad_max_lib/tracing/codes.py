@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
-from .tracer import Hold, check_held, check_points, flat
+from .tracer import check_held, check_points, flat, run
 from .units import NotPiecewiseAffineError
 
 
@@ -79,32 +79,28 @@ def region_codes(model, x):
     """
     x = check_points(model, x)
     with torch.no_grad():
-        alone = _Recorded()
-        check_held(alone, model, x[:1])
-        together = _Recorded()
-        together.run(model, x)
-    for name, one, many in zip(together.names, alone.numbers, together.numbers, strict=True):
+        check_held(model, x[:1])
+        (_, alone), (names, together) = _codes(model, x[:1]), _codes(model, x)
+    for name, one, many in zip(names, alone, together, strict=True):
         if one.shape != (1, *many.shape[1:]) or len(many) != len(x):
             raise NotPiecewiseAffineError(
                 f"{name} sees {tuple(many.shape)} numbers for {len(x)} points and {tuple(one.shape)} for one; "
                 "the points must stay on the first axis"
             )
-    return RegionCodes(together.names, [flat(numbers) for numbers in together.numbers], len(x))
+    return RegionCodes(names, [flat(codes) for codes in together], len(x))
 
 
-class _Recorded(Hold):
-    """Keeps the numbers of the pieces."""
+def _codes(model, x):
+    """The names of the nonlinear calls, and the codes of each."""
+    codes = []
 
-    def __init__(self):
-        super().__init__()
-        self.numbers = []
-
-    def meet(self, unit):
-        output = super().meet(unit)
-        if len(self.numbers) < len(self.pieces):
-            numbers = unit.numbers(self.pieces[-1])
-            self.numbers.append(numbers.to(torch.uint8) if unit.count <= 256 else numbers)
+    def meet(unit, call):
+        output, pieces = unit.choose()
+        numbers = unit.codes(pieces)
+        codes.append(numbers.to(torch.uint8) if unit.count <= 256 else numbers)
         return output
+
+    return run(model, x, meet).names, codes
 
 
 def vq_distance(codes_a, codes_b, layer=None):

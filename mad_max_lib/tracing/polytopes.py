@@ -8,7 +8,7 @@ import torch
 from scipy.optimize import linprog
 
 from .codes import region_codes
-from .tracer import Hold, flat
+from .tracer import flat, record, run
 
 
 class Polytope(NamedTuple):
@@ -81,26 +81,17 @@ def polytope(model, x, layers=None):
         raise ValueError(f"layers must lie between 1 and the number of nonlinear calls, {len(names)}, got {layers!r}")
     model = copy.deepcopy(model).double() if isinstance(model, torch.nn.Module) else model
     probes = torch.cat([torch.zeros(1, x.numel()), torch.eye(x.numel())]).to(x.device, torch.float64)
-    hold = _Margins()
-    hold.run(model, x.double().expand(len(probes), *x.shape[1:]))
-    hold.run(model, probes.reshape(-1, *x.shape[1:]))
-    margins = torch.cat([probes[:, :0], *hold.margins[:layers]], 1).cpu().numpy()  # (1 + D, M), at 0 and unit vectors
+    pieces = record(model, x.double().expand(len(probes), *x.shape[1:])).pieces
+    found = []
+
+    def meet(unit, call):
+        held = pieces[call.index]
+        found.append(flat(unit.margins(held)))
+        return unit.held(held)
+
+    run(model, probes.reshape(-1, *x.shape[1:]), meet)
+    margins = torch.cat([probes[:, :0], *found[:layers]], 1).cpu().numpy()  # (1 + D, M), at 0 and unit vectors
     G, h = -(margins[1:] - margins[0]).T, margins[0]
     lengths = np.linalg.norm(G, axis=1)
     borders = lengths > 1e-12 * lengths.max(initial=0)
     return Polytope(G[borders] / lengths[borders, None], h[borders] / lengths[borders])
-
-
-class _Margins(Hold):
-    """Notes in the second run how far each unit is from leaving the piece it is held at."""
-
-    def __init__(self):
-        super().__init__()
-        self.margins = []
-
-    def meet(self, unit):
-        again = len(self.pieces) >= len(self.names)
-        output = super().meet(unit)
-        if again:
-            self.margins.append(flat(unit.margins(self.pieces[len(self.names) - 1])))
-        return output

@@ -7,9 +7,9 @@ from numbers import Integral
 import torch
 from torch import nn
 
-from .tracer import Intercept, check_points
-from .functions import PIECEWISE
 from ..splines.posteriors import check_beta
+from .functions import PIECEWISE
+from .tracer import check_points, run
 from .units import NotPiecewiseAffineError, blend
 
 
@@ -51,7 +51,8 @@ class BetaVQ(nn.Module):
         self.softness = Softness(beta, learn, units)
 
     def forward(self, x):
-        return self.softness(PIECEWISE[self.kind](x, **self.options))
+        unit = PIECEWISE[self.kind].build(x, **self.options)
+        return self.softness(unit.scores(), unit.absent)
 
     @property
     def beta(self):
@@ -99,17 +100,23 @@ def soften(model, beta=0.5, learn=None, example=None):
     """
     if (learn is not None) != (example is not None):
         raise ValueError("example must be given with learn and only then: it shows how many betas to learn")
-    softened = _Softened(model, [Softness(beta)])
-    if example is not None:
-        counting, x = _Soften(softened.softness), check_points(model, example)
-        network = copy.deepcopy(model)  # in eval mode batch statistics and chance stay as they are
-        if isinstance(network, nn.Module):
-            network.eval()
-        with torch.no_grad():
-            counting.run(network, x)
-        parts = [Softness(beta, learn, units, dtype=x.dtype, device=x.device) for units in counting.units]
-        softened = _Softened(model, parts)
-    return softened
+    everywhere = Softness(beta)
+    if learn is None:
+        return _Softened(model, everywhere)
+    units, x = [], check_points(model, example)
+
+    def count(unit, call):
+        output = _soft(unit, call, everywhere)
+        units.append(output.shape[1] if output.dim() > 1 else 1)
+        return output
+
+    network = copy.deepcopy(model)  # in eval mode batch statistics and chance stay as they are
+    if isinstance(network, nn.Module):
+        network.eval()
+    with torch.no_grad():
+        run(network, x, count, in_training=True)
+    parts = [Softness(beta, learn, n, dtype=x.dtype, device=x.device) for n in units]
+    return _Softened(model, nn.ModuleList(parts))
 
 
 class Softness(nn.Module):
@@ -127,15 +134,15 @@ class Softness(nn.Module):
             shape = () if learn == "layer" else (units,)
             self.p = nn.Parameter(torch.full(shape, math.log(self.eta), **where))
 
-    def forward(self, unit):
-        """What the unit puts out when its pieces count by their posterior weights."""
-        scores, eta = unit.scores(), self.eta
+    def forward(self, scores, absent):
+        """The output of units with these scores when their pieces count by their posterior weights."""
+        eta = self.eta
         if self.p is not None:
             eta = self.p.clamp(max=math.log(torch.finfo(self.p.dtype).max) - 1).exp()
             values = scores[1] if isinstance(scores, tuple) else scores[..., 0]
             eta = eta.reshape(-1, *[1] * (values.dim() - 2)) if eta.dim() else eta
             eta = eta if isinstance(scores, tuple) else eta[..., None]
-        return blend(scores, eta, unit.absent)
+        return blend(scores, eta, absent)
 
     @property
     def beta(self):
@@ -145,44 +152,31 @@ class Softness(nn.Module):
 
 
 class _Softened(nn.Module):
-    """A network run with its nonlinearities made soft."""
+    """A network run with its nonlinearities made soft: by one `Softness`, or by a list of one for each call."""
 
     def __init__(self, model, softness):
         super().__init__()
-        self.model, self.softness = model, nn.ModuleList(softness)
+        self.model, self.softness = model, softness
 
     def forward(self, x):
-        return _Soften(self.softness).run(self.model, x)
+        return run(self.model, x, self._meet, in_training=True).output
+
+    def _meet(self, unit, call):
+        softness = self.softness
+        if isinstance(softness, nn.ModuleList):
+            if call.index >= len(softness):
+                call.refuse(f"is one call more than the {len(softness)} that the example made")
+            softness = softness[call.index]
+        return _soft(unit, call, softness)
 
     @property
     def betas(self):
-        return [softness.beta for softness in self.softness]
+        return [part.beta for part in (self.softness if isinstance(self.softness, nn.ModuleList) else [self.softness])]
 
 
-class _Soften(Intercept):
-    """Puts the soft output in the place of each nonlinear call's own."""
-
-    def __init__(self, softness):
-        super().__init__()
-        self.softness, self.units = softness, []
-
-    def piecewise(self, name, inplace, args, kwargs):
-        if inplace:  # the derivative needs the values that are overwritten
-            args = (self._mark(args[0].clone()), *args[1:])
-        return super().piecewise(name, inplace, args, kwargs)
-
-    def meet(self, unit):
-        call = len(self.names) - 1
-        if len(self.softness) > 1 and call >= len(self.softness):
-            self._refuse(self.names[-1], f"is one call more than the {len(self.softness)} that the example made")
-        try:
-            output = self.softness[call if len(self.softness) > 1 else 0](unit)
-        except NotPiecewiseAffineError as error:
-            reason = str(error)
-            self._refuse(self.names[-1], reason)
-        self.units.append(output.shape[1] if output.dim() > 1 else 1)
-        return output
-
-    def _check_affine(self, name, args, kwargs):
-        if name != "batch_norm" and "dropout" not in name:  # may be in training mode: the points need not stay apart
-            super()._check_affine(name, args, kwargs)
+def _soft(unit, call, softness):
+    try:
+        scores = unit.scores()
+    except NotPiecewiseAffineError as error:
+        call.refuse(str(error))
+    return softness(scores, unit.absent)

@@ -1,182 +1,250 @@
-"""The mode that meets every nonlinear call of a network, and holds it at the pieces it chose."""
+"""The one tracer: it runs a network and meets every nonlinear call on the way, in order.
 
+Whatever makes a nonlinear call (a module, a function, a method, in place or not), torch reports it to a
+``TorchFunctionMode``. Tensors that come from the network's input carry a mark, so that a call on constants is left
+alone, and a function that is neither affine nor piecewise affine in what is marked is refused.
+
+    model(x) ── function ── marked? ─ no ─▶ torch
+                                └ yes ─┬─ in PIECEWISE ─▶ its unit ─▶ meet(unit, call) ─▶ output, marked
+                                       ├─ in REWRITTEN ─▶ other functions, which are met in turn
+                                       ├─ in AFFINE ────▶ pass_on(call) ──────────────────▶ output, marked
+                                       └─ else ─────────▶ NotPiecewiseAffineError
+
+``record`` runs and notes the piece that each unit chose; ``replay`` runs with the pieces held, which makes the
+network affine. Cutting, softening and the rest are callbacks of ``run``. Each run is a value: nothing is kept.
+"""
+
+from dataclasses import dataclass, field
 from itertools import count
 
 import torch
-import torch.nn.functional as F
 from torch.overrides import TorchFunctionMode
 
 from ..checks import check_input
-from .functions import AFFINE, LIKENESS, PIECEWISE, PRODUCTS, QUESTIONS
-from .units import Largest, NotPiecewiseAffineError
+from .functions import AFFINE, CONVOLUTIONS, LIKENESS, PIECEWISE, QUESTIONS, REWRITTEN
+from .units import NotPiecewiseAffineError
 
 UNSEEN = "it computes something that could not be seen, or one point's output depends on another point"
 
 
-class Intercept(TorchFunctionMode):
-    """Follows a network's input through all its functions and meets each piecewise affine call.
+@dataclass
+class Trace:
+    """What a run met."""
 
-    A subclass says in ``meet(unit)`` what such a call returns: it can record the winning pieces, hold them, cut a
-    mesh along their borders, or blend them. Tensors computed from the input are marked. A function that is
-    neither affine nor piecewise affine in what is marked raises ``NotPiecewiseAffineError``.
+    output: torch.Tensor | None = None
+    names: list = field(default_factory=list)  # the nonlinear calls, numbered from 1: "1:relu"
+    pieces: list = field(default_factory=list)  # the piece of every unit, one tensor a call, if it was recorded
+    functions: list = field(default_factory=list)  # all functions of what comes from the input
+    rewritten: bool = False  # whether a call returned more than torch's own result
+    bytes: int = 1  # of all tensors made on the way
 
-    After a run, ``names`` lists the nonlinear calls, ``functions`` all functions met, ``bytes`` what they made,
-    and ``rewritten`` tells whether a call returned more than torch's own result.
-    """
-
-    _tokens = count()
-
-    def __init__(self):
-        super().__init__()
-        self._token = f"_mad_max_{next(self._tokens)}"  # its own: a network may itself run under an Intercept
-
-    def run(self, model, x):
-        """The output of ``model(x)``, every call met on the way."""
-        self.functions, self.names, self.rewritten, self.bytes = [], [], False, 1
-        modules = model.modules() if isinstance(model, torch.nn.Module) else [model]
-        for module in modules:
-            kind = type(module).__name__
-            if isinstance(module, (torch.jit.ScriptModule, torch.jit.ScriptFunction)) or kind == "OptimizedModule":
-                raise NotPiecewiseAffineError(f"model is or holds a compiled {kind}, which hides its functions; "
-                                              "pass the original module")  # fmt: skip
-        x = self._mark(x.clone())  # a network that works in place must not change the caller's points
-        with self:
-            output = model(x)
-        if not isinstance(output, torch.Tensor) or not self._is_marked(output):
-            kind = type(output).__name__
-            raise NotPiecewiseAffineError(f"model must return one tensor that is seen to come from x, got a {kind}")
-        return output
-
-    def __torch_function__(self, func, types, args=(), kwargs=None):
-        kwargs = kwargs or {}
-        if not any(map(self._is_marked, _tensors((args, kwargs)))):
-            return func(*args, **kwargs)
-        name = func.__self__.__name__ if func.__name__ == "__get__" else func.__name__
-        if name in QUESTIONS or (name in LIKENESS and not self._is_marked(args[0])):
-            return func(*args, **kwargs)
-        inplace = kwargs.get("inplace", False) or (name.endswith("_") and not name.endswith("__"))
-        name = name if name.endswith("__") else name.rstrip("_").removesuffix("_with_indices")
-        self.functions.append(name)
-        if inplace and not self._is_marked(args[0]) or kwargs.get("out") is not None:
-            self._refuse(name, "writes values made from the input into a tensor that was there before")
-        if any(not t.is_floating_point() for t in _tensors((args, kwargs)) if self._is_marked(t)):
-            self._refuse(name, "uses indices that were chosen by looking at the input")
-        target, args, kwargs = args and args[0], self.current(args), self.current(kwargs)
-        if name in PIECEWISE:
-            output = self.piecewise(name, inplace, args, kwargs)
-            return self._mark(self.write(target, output)) if inplace else output
-        if name in ("rnn_relu", "rnn_relu_cell"):
-            self.rewritten = True
-            with self:
-                return UNROLLED[name](*args, **kwargs)
-        self._check_affine(name, args, kwargs)
-        output = self.affine(name, inplace, func, args, kwargs)
-        return self._mark(self.write(target, output) if inplace else output)
-
-    def affine(self, name, inplace, func, args, kwargs):
-        """What an affine function returns: its own output."""
-        return func(*args, **kwargs)
-
-    def current(self, arguments):
-        """The arguments as the function shall see them."""
-        return arguments
-
-    def write(self, target, output):
-        """The output of a function that works in place, written where it belongs."""
-        return output if output is target else target.copy_(output)
-
-    def piecewise(self, name, inplace, args, kwargs):
-        if sum(map(self._is_marked, _tensors((args, kwargs)))) > (2 if name in ("maximum", "max", "blend") else 1):
-            self._refuse(name, "bends the input at places that depend on the input")
-        try:
-            unit, words = PIECEWISE[name](*args, **{k: v for k, v in kwargs.items() if k != "out"}), None
-        except NotPiecewiseAffineError as error:
-            words = str(error)
-        if words:
-            self._refuse(name, words)
-        if inplace and name != "relu":
-            unit.own = None  # its derivative would need the values that are overwritten
-        self.names.append(f"{len(self.names) + 1}:{name}")
-        self.rewritten |= unit.own is None
-        output = self._mark(self.meet(unit))
-        chosen_too = name == "max" and isinstance(unit, Largest) and len(_tensors((args, kwargs))) == 1
-        if chosen_too or kwargs.get("return_indices"):
-            return torch.return_types.max((output, self._mark(torch.zeros_like(output, dtype=torch.long))))
-        return output
-
-    def _check_affine(self, name, args, kwargs):
-        marked = [self._is_marked(t) for t in _tensors((args, kwargs))]
-        if name in PRODUCTS:
-            factors = [args[i] if i < len(args) else None for i in PRODUCTS[name]]
-            factors += [value for key, value in kwargs.items() if key != "bias"]
-            marked = [self._is_marked(t) for t in _tensors(factors)]
-        if name in PRODUCTS or name == "einsum":
-            if sum(marked) > 1:
-                self._refuse(name, "multiplies two tensors that both depend on the input")
-        elif name in ("div", "divide", "true_divide"):
-            if self._is_marked(args[1] if len(args) > 1 else kwargs.get("other")) or kwargs.get("rounding_mode"):
-                self._refuse(name, "divides by what depends on the input, or rounds")
-        elif name == "batch_norm":
-            if kwargs.get("training") or args[1] is None:
-                self._refuse(name, "uses the statistics of the batch; call model.eval(), with stored statistics")
-            if sum(marked) > 1:
-                self._refuse(name, "multiplies two tensors that both depend on the input")
-        elif "dropout" in name:
-            p, active = [*args[1:3], *(kwargs.get(key, True) for key in ("p", "training")[len(args[1:]) :])]
-            if active and p > 0:
-                self._refuse(name, "is active and random; call model.eval()")
-        elif name not in AFFINE or (name == "to" and not _stays_floating(args, kwargs)):
-            self._refuse(name, "is not known to be affine or continuous and piecewise affine")
-
-    def _refuse(self, name, why):
-        raise NotPiecewiseAffineError(
-            f"{name} (function number {len(self.functions)} after the input, "
-            f"nonlinear calls before it: {len(self.names)}) {why}"
-        )
-
-    def _mark(self, output):
-        for tensor in _tensors(output):
-            setattr(tensor, self._token, True)
-            self.bytes += tensor.nbytes
-        return output
-
-    def _is_marked(self, tensor):
-        return hasattr(tensor, self._token)
-
-    def changed(self, tree, change):
-        """Nested tuples, lists and dictionaries with ``change`` applied to all marked tensors."""
-        if isinstance(tree, torch.Tensor):
-            return change(tree) if self._is_marked(tree) else tree
-        if isinstance(tree, dict):
-            return {key: self.changed(branch, change) for key, branch in tree.items()}
-        return type(tree)(self.changed(part, change) for part in tree) if type(tree) in (tuple, list) else tree
+    @property
+    def convolves(self):
+        return not CONVOLUTIONS.isdisjoint(self.functions)
 
 
-class Hold(Intercept):
-    """Run once to record which piece each unit chose, then again with the pieces held: an affine map.
+def record(model, x):
+    """Run a network and note which piece each unit chose: a `Trace`.
 
     Examples
     --------
-    >>> hold = Hold()
-    >>> hold.run(torch.relu, torch.tensor([[-1.0, 2.0]]))
-    tensor([[0., 2.]])
-    >>> hold.run(torch.relu, torch.tensor([[3.0, 3.0]]))  # unit 0 was closed, and is held closed
+    >>> record(torch.relu, torch.tensor([[-1.0, 2.0]])).pieces
+    [tensor([[0, 1]], dtype=torch.uint8)]
+    """
+    pieces = []
+
+    def meet(unit, call):
+        output, chosen = unit.choose()
+        pieces.append(chosen)
+        return output
+
+    trace = run(model, x, meet)
+    trace.pieces = pieces
+    return trace
+
+
+def replay(model, x, pieces):
+    """The output of a network with its units held at these pieces: affine in x.
+
+    Examples
+    --------
+    >>> pieces = record(torch.relu, torch.tensor([[-1.0, 2.0]])).pieces
+    >>> replay(torch.relu, torch.tensor([[3.0, 3.0]]), pieces)  # unit 0 was closed, and is held closed
     tensor([[0., 3.]])
     """
+    return run(model, x, lambda unit, call: unit.held(pieces[call.index])).output
 
-    def __init__(self):
+
+def run(model, x, meet, pass_on=None, see=None, in_training=False):
+    """Run a network with callbacks.
+
+    Parameters
+    ----------
+    model, x
+    meet : function ``meet(unit, call)``
+        What a nonlinear call returns.
+    pass_on : function ``pass_on(call)``, optional
+        What an affine call returns; by default torch's own result.
+    see : function of a tensor, optional
+        How a function sees what was computed before it; by default as it is.
+    in_training : bool
+        Let batch statistics and active dropout pass.
+
+    Returns
+    -------
+    Trace
+    """
+    modules = model.modules() if isinstance(model, torch.nn.Module) else [model]
+    for module in modules:
+        kind = type(module).__name__
+        if isinstance(module, (torch.jit.ScriptModule, torch.jit.ScriptFunction)) or kind == "OptimizedModule":
+            raise NotPiecewiseAffineError(
+                f"model is or holds a compiled {kind}, which hides its functions; pass the original module"
+            )
+    tracer = _Tracer(meet, pass_on or Call.result, see, in_training)
+    x = tracer.mark(x.clone())  # a network that works in place must not change the caller's points
+    with tracer:
+        output = model(x)
+    if not isinstance(output, torch.Tensor) or not tracer.is_marked(output):
+        kind = type(output).__name__
+        raise NotPiecewiseAffineError(f"model must return one tensor that is seen to come from x, got a {kind}")
+    tracer.trace.output = output
+    return tracer.trace
+
+
+class Call:
+    """A call of a function on what comes from the input."""
+
+    def __init__(self, tracer, function, name, args, kwargs, inplace):
+        self.function, self.name, self.args, self.kwargs, self.inplace = function, name, args, kwargs, inplace
+        self.in_training, self._tracer = tracer.in_training, tracer
+        self.index = len(tracer.trace.names)  # of a nonlinear call: its number from 0
+
+    def result(self):
+        """What torch returns."""
+        return self.function(*self.args, **self.kwargs)
+
+    def result_at_zero(self):
+        """What the call would return if all that comes from the input were zero."""
+        return self._tracer.changed(self, torch.zeros_like).result()
+
+    def argument(self, place, name, default=None):
+        return self.args[place] if place < len(self.args) else self.kwargs.get(name, default)
+
+    def tensors(self):
+        return tensors_in((self.args, self.kwargs))
+
+    def dependent(self, *arguments):
+        """How many tensors among the arguments (all, if none is named) come from the input."""
+        return sum(map(self._tracer.is_marked, tensors_in(arguments) if arguments else self.tensors()))
+
+    def refuse(self, why):
+        trace = self._tracer.trace
+        raise NotPiecewiseAffineError(
+            f"{self.name} (function number {len(trace.functions)} after the input, "
+            f"nonlinear calls before it: {self.index}) {why}"
+        ) from None
+
+
+class _Tracer(TorchFunctionMode):
+    """Marks what comes from the input and hands each call to the callbacks of `run`."""
+
+    _tokens = count()
+
+    def __init__(self, meet, pass_on, see, in_training):
         super().__init__()
-        self.pieces = []
+        self.meet, self.pass_on, self.see, self.in_training = meet, pass_on, see, in_training
+        self.trace = Trace()
+        self._token = f"_mad_max_{next(self._tokens)}"  # its own: a network may itself run under a tracer
 
-    def meet(self, unit):
-        if len(self.pieces) < len(self.names):
-            output, pieces = unit.choose()
-            self.pieces.append(pieces)
-            return output
-        return unit.held(self.pieces[len(self.names) - 1])
+    def mark(self, output):
+        for tensor in tensors_in(output):
+            setattr(tensor, self._token, True)
+            self.trace.bytes += tensor.nbytes
+        return output
+
+    def is_marked(self, tensor):
+        return hasattr(tensor, self._token)
+
+    def changed(self, call, change):
+        """The call with ``change`` applied to all marked tensors among its arguments."""
+
+        def branch(tree):
+            if isinstance(tree, torch.Tensor):
+                return change(tree) if self.is_marked(tree) else tree
+            if isinstance(tree, dict):
+                return {key: branch(part) for key, part in tree.items()}
+            return type(tree)(map(branch, tree)) if type(tree) in (tuple, list) else tree
+
+        args, kwargs = branch(call.args), branch(call.kwargs)
+        return Call(self, call.function, call.name, args, kwargs, call.inplace)
+
+    def __torch_function__(self, func, types, args=(), kwargs=None):
+        kwargs = kwargs or {}
+        if not any(map(self.is_marked, tensors_in((args, kwargs)))):
+            return func(*args, **kwargs)
+        name = func.__self__.__name__ if func.__name__ == "__get__" else func.__name__
+        if name in QUESTIONS or (name in LIKENESS and not self.is_marked(args[0])):
+            return func(*args, **kwargs)
+        inplace = kwargs.get("inplace", False) or (name.endswith("_") and not name.endswith("__"))
+        name = name if name.endswith("__") else name.rstrip("_").removesuffix("_with_indices")
+        call = Call(self, func, name, tuple(args), kwargs, inplace)
+        self.trace.functions.append(name)
+        if inplace and not self.is_marked(args[0]) or kwargs.get("out") is not None:
+            call.refuse("writes values made from the input into a tensor that was there before")
+        if any(not t.is_floating_point() for t in call.tensors() if self.is_marked(t)):
+            call.refuse("uses indices that were chosen by looking at the input")
+        if self.see is not None:
+            call = self.changed(call, lambda tensor: self.mark(self.see(tensor)))
+        if name in REWRITTEN:
+            self.trace.rewritten = True
+            with self:
+                output = REWRITTEN[name](*call.args, **call.kwargs)
+        elif name in PIECEWISE:
+            output = self._piecewise(call)
+        else:
+            output = self._affine(call)
+        return self.mark(_write(args[0], output) if inplace else output)
+
+    def _piecewise(self, call):
+        entry = PIECEWISE[call.name]
+        if call.dependent() > entry.inputs:
+            call.refuse("bends the input at places that depend on the input")
+        call.kwargs = {key: value for key, value in call.kwargs.items() if key != "out"}
+        if call.inplace and torch.is_grad_enabled():  # the derivative may need the values that are overwritten
+            call = self.changed(call, lambda tensor: self.mark(tensor.clone()))
+        call.function = entry.build
+        try:
+            unit = call.result()
+        except NotPiecewiseAffineError as error:
+            call.refuse(str(error))
+        self.trace.names.append(f"{call.index + 1}:{call.name}")
+        self.trace.rewritten |= unit.torch_form is None
+        output = self.meet(unit, call)
+        if entry.places(call):
+            return torch.return_types.max((output, torch.zeros_like(output, dtype=torch.long)))
+        return output
+
+    def _affine(self, call):
+        if call.name not in AFFINE:
+            call.refuse("is not known to be affine or continuous and piecewise affine")
+        why = AFFINE[call.name](call)
+        if why:
+            call.refuse(why)
+        return self.pass_on(call)
 
 
-def _tensors(tree):
+def _write(target, output):
+    """The output of a function that works in place, written where it belongs."""
+    if output is target:
+        return output
+    if output.shape == target.shape:
+        return target.copy_(output)
+    target.data = output  # points have joined
+    return target
+
+
+def tensors_in(tree):
     """All tensors in nested tuples, lists and dictionaries."""
     if isinstance(tree, torch.Tensor):
         return [tree]
@@ -184,7 +252,7 @@ def _tensors(tree):
         tree = tree.values()
     elif not isinstance(tree, (tuple, list)):
         return []
-    return [tensor for branch in tree for tensor in _tensors(branch)]
+    return [tensor for branch in tree for tensor in tensors_in(branch)]
 
 
 def flat(tensor):
@@ -194,41 +262,12 @@ def flat(tensor):
     return tensor.reshape(len(tensor), tensor[0].numel())
 
 
-def _stays_floating(args, kwargs):
-    return not any(isinstance(a, torch.dtype) and not a.is_floating_point for a in [*args, *kwargs.values()])
-
-
-def rnn_relu_cell(x, h, W, W_rec, b=None, b_rec=None):
-    return torch.relu(F.linear(x, W, b) + F.linear(h, W_rec, b_rec))
-
-
-def rnn_relu(x, h, weights, has_biases, num_layers, dropout, training, bidirectional, batch_first):
-    """torch's fused recurrent ReLU network, written out step by step."""
-    if dropout > 0 and training:
-        raise NotPiecewiseAffineError("rnn_relu applies active dropout between its layers; call model.eval()")
-    time, size, last = (1 if batch_first else 0), 4 if has_biases else 2, []
-    for layer in range(num_layers):
-        outputs = []
-        for way in range(1 + bidirectional):
-            k = layer * (1 + bidirectional) + way
-            state, states, steps = h[k], [], list(x.unbind(time))
-            for step in reversed(steps) if way else steps:
-                state = rnn_relu_cell(step, state, *weights[size * k : size * (k + 1)])
-                states.append(state)
-            last.append(state)
-            outputs.append(torch.stack(states[::-1] if way else states, time))
-        x = torch.cat(outputs, -1)
-    return x, torch.stack(last)
-
-
-UNROLLED = {"rnn_relu": rnn_relu, "rnn_relu_cell": rnn_relu_cell}
-
-
-def check_held(hold, model, x):
+def check_held(model, x):
     """Record at the points x and raise unless the held network is affine, the same on both sides of x."""
-    middle = hold.run(model, x)
+    trace = record(model, x)
+    middle = trace.output
     step = torch.linspace(-1, 1.3, x[0].numel()).to(x).reshape(x[0].shape) * (1 + x.abs().max())
-    there, back = hold.run(model, x + step), hold.run(model, x - step)
+    there, back = replay(model, x + step, trace.pieces), replay(model, x - step, trace.pieces)
     error, size = (there + back - 2 * middle).abs().max(), max(t.abs().max() for t in (there, back, middle))
     if not error <= 200 * torch.finfo(middle.dtype).eps * size:
         raise NotPiecewiseAffineError(

@@ -1,5 +1,16 @@
-"""The units that a nonlinear call is made of: what each can choose from, and what it then puts out."""
+"""The units of one nonlinear call: which affine pieces each can choose from, and what it puts out.
 
+A unit is made from the arguments of the call (``functions.py`` tells how) and answers what the library asks:
+
+    choose()         the output, and the piece of every unit       record
+    held(pieces)     the output with the pieces held: affine       affine maps
+    codes(pieces)    the pieces as whole numbers from 0            region codes
+    margins(pieces)  how far each unit is from another piece       polytopes
+    scores()         the values of all pieces                      soft units
+    steepest()       the largest slope of any piece                Lipschitz bounds
+"""
+
+from dataclasses import dataclass
 from numbers import Number
 
 import torch
@@ -7,29 +18,53 @@ from torch.overrides import handle_torch_function, has_torch_function
 
 
 class NotPiecewiseAffineError(ValueError):
-    """The network calls a function of its input that is not continuous and piecewise affine, or cannot be seen."""
+    """The network calls a function of its input that is not continuous and piecewise affine, or cannot be seen.
+
+    Built in chapter 04.
+    """
+
+
+class Unit:
+    """What all units share; what a kind of unit cannot do is refused."""
+
+    torch_form = None  # torch's own function, where its derivative also takes the lowest piece at a kink
+    absent = None  # which candidates are not there, where some are not
+    count = 0  # how many pieces
+    cannot = "has no pieces that can be told apart"
+
+    def choose(self):
+        self._refuse()
+
+    held = codes = from_codes = margins = scores = steepest = lambda self, *_: self._refuse()
+
+    def _refuse(self):
+        raise NotPiecewiseAffineError(self.cannot)
 
 
 OPEN = (0, 1)  # the slopes of a ReLU
 
 
-class Kinked:
+@dataclass(eq=False)
+class Kinked(Unit):
     """Units that each bend one number u at fixed places: ReLU, absolute value, hard tanh.
 
     Piece r lies between kinks r - 1 and r; there the output is ``slopes[r] * u + intercepts[r]``.
-    ``own`` is torch's function, given where its derivative also takes the lowest piece at a kink.
     """
 
-    absent = None
+    u: torch.Tensor
+    kinks: tuple
+    slopes: tuple
+    intercepts: tuple = (0, 0, 0)
+    torch_form: object = None
 
-    def __init__(self, u, kinks, slopes, intercepts=(0, 0, 0), own=None):
-        self.u, self.kinks, self.slopes, self.intercepts, self.own = u, kinks, slopes, intercepts, own
-        self.count = 1 + len(kinks)
+    @property
+    def count(self):
+        return 1 + len(self.kinks)
 
     def choose(self):
         """The output, and which piece each unit chose: the number of kinks below u."""
         pieces = sum((self.u > kink).view(torch.uint8) for kink in self.kinks)
-        return self.held(pieces) if self.own is None else self.own(self.u), pieces
+        return self.held(pieces) if self.torch_form is None else self.torch_form(self.u), pieces
 
     def held(self, pieces):
         """The output with the pieces held: affine in u."""
@@ -41,18 +76,17 @@ class Kinked:
             return pieces
         return sum(n * (pieces == r).to(self.u.dtype) for r, n in enumerate(numbers[: self.count]) if nonzero(n))
 
-    def numbers(self, pieces):
-        """The numbers of the pieces, from 0, and back."""
+    def codes(self, pieces):
         return pieces
 
-    places = numbers
+    from_codes = codes
 
     def steepest(self):
         return max(abs(torch.as_tensor(slope)).max().item() for slope in self.slopes[: self.count])
 
     def margins(self, pieces):
         """How far u lies inside its piece, for every kink: (..., kinks), not negative where the piece was chosen."""
-        return torch.stack([step * (2.0 * (pieces > i) - 1) for i, step in enumerate(self.steps())], -1)
+        return torch.stack([h * (2.0 * (pieces > i) - 1) for i, h in enumerate(self.kink_functions())], -1)
 
     def scores(self):
         """The values of both pieces, 0 for a tensor of zeros, if the output is the larger one."""
@@ -66,15 +100,13 @@ class Kinked:
         values = self.u if isinstance(slope, Number) and slope == 1 else self.u * slope
         return values + intercept if nonzero(intercept) else values
 
-    def steps(self):
+    def kink_functions(self):
         """For each kink, a function of the input that is positive above it."""
         return [self.u - kink if nonzero(kink) else self.u for kink in self.kinks]
 
 
-class Largest:
+class Largest(Unit):
     """Units that each keep the largest of R candidates: maxout, the larger of two."""
-
-    own = absent = None
 
     def __init__(self, candidates):
         self.candidates, self.count, self.shape = candidates, candidates.shape[-1], candidates.shape[1:-1]  # (..., R)
@@ -88,7 +120,11 @@ class Largest:
         """The chosen candidates."""
         return self.candidates.gather(-1, pieces[..., None])[..., 0]
 
-    numbers = Kinked.numbers
+    def codes(self, pieces):
+        return pieces
+
+    def from_codes(self, codes):
+        return codes.long()
 
     def scores(self):
         """The values of all pieces, along the last axis."""
@@ -97,34 +133,31 @@ class Largest:
     def steepest(self):
         return 1.0
 
-    def places(self, numbers):
-        return numbers.long()
-
     def margins(self, pieces):
         """By how much the chosen candidate leads, over every candidate: (N, units, R)."""
         chosen = self.held(pieces).reshape(len(pieces), -1)
-        candidates = map(self.candidate, range(self.count))
+        candidates = map(self.piece_values, range(self.count))
         return torch.stack([(chosen - values) * ~absent for values, absent in candidates], -1)
 
-    def candidate(self, r):
-        """Candidate r of every unit, and which units have none."""
+    def piece_values(self, r):
+        """Candidate r of every unit, (N, units), and which units have none."""
         return self.candidates[..., r].reshape(len(self.candidates), -1), torch.tensor(False)
 
 
 class Pool(Largest):
     """Max-pooling: the candidates are the ``windows`` (units, R) of a map, -1 where they hang over its edge."""
 
-    def __init__(self, values, sizes, windows, own):
-        self.values, self.sizes, self.windows, self.own = values, sizes, windows, own
+    def __init__(self, values, sizes, windows, pool):
+        self.values, self.sizes, self.windows, self.torch_form = values, sizes, windows, pool
         self.count, self.shape = windows.shape[1], (*values.shape[1:-1], *sizes)
 
     def choose(self):
-        return self.own()  # torch gives places in the map, of several equal ones the first
+        return self.torch_form()  # torch gives places in the map, of several equal ones the first
 
     def held(self, pieces):
         return self.values.gather(-1, pieces.flatten(-len(self.sizes))).reshape(pieces.shape)
 
-    def candidate(self, r):
+    def piece_values(self, r):
         at = self.windows[:, r]
         return self.values[..., at].flatten(1), (at < 0).expand(*self.values.shape[1:-1], -1).flatten()
 
@@ -138,27 +171,27 @@ class Pool(Largest):
     def steepest(self):
         return self.windows[self.windows >= 0].bincount().max().item() ** 0.5
 
-    def numbers(self, pieces):
+    def codes(self, pieces):
         places = pieces.flatten(-len(self.sizes))[..., None]
         return (places == self.windows).byte().argmax(-1).reshape(pieces.shape)
 
-    def places(self, numbers):
+    def from_codes(self, codes):
         windows = self.windows.expand(*self.values.shape[:-1], -1, -1)
-        return windows.gather(-1, numbers.long().reshape(*windows.shape[:-1], 1)).reshape(numbers.shape)
+        return windows.gather(-1, codes.long().reshape(*windows.shape[:-1], 1)).reshape(codes.shape)
 
 
 def nonzero(number):
     return not isinstance(number, Number) or number != 0
 
 
-class Blend:
+class Blend(Unit):
     """Units whose pieces all count, by their posterior weights at eta = beta / (1 - beta).
 
     ``values`` are the scores of two pieces (a 0 stands for a tensor of zeros), or of R pieces along the last
     axis, of which those marked ``absent`` do not count.
     """
 
-    own, count = None, 0
+    cannot = "blend mixes the pieces of a unit: it bends everywhere, so it has no code and no other soft form"
 
     def __init__(self, values, eta, absent=None):
         self.values, self.eta, self.absent = values, eta, absent
@@ -191,15 +224,9 @@ class Blend:
         weights = self.weights().detach()
         return self.held(weights), weights
 
-    def _has_no_code(self, *_):
-        why = "it bends everywhere, so it has no code and no other soft form"
-        raise NotPiecewiseAffineError(f"blend mixes the pieces of a unit: {why}")
-
-    numbers = candidate = steepest = margins = scores = _has_no_code
-
 
 def blend(scores, eta, absent=None):
-    """The output of a `Blend`, as one function that an `Intercept` meets as such."""
+    """The output of a `Blend`, as one function that a tracer meets as such."""
     tensors = scores[1:] if isinstance(scores, tuple) else (scores,)
     if has_torch_function(tensors):
         return handle_torch_function(blend, tensors, scores, eta, absent)
