@@ -4,6 +4,7 @@ import matplotlib
 import pytest
 
 matplotlib.use("Agg")
+pytest.register_assert_rewrite("partitions")  # so that its asserts say what was compared
 
 collect_ignore = ["conftest.py"]  # the other conftest.py is in the way of its doctests
 

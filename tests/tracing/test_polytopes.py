@@ -1,4 +1,4 @@
-"""Polytopes against region codes of other points, gradients of the pre-activations, and balls of known size."""
+"""Polytopes against codes of other points, gradients of the pre-activations, and balls of known size."""
 
 import copy
 
@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from networks import ZOO, build, points
+from helpers import DEVICE, at, mlp, refuses
 from torch import nn
 from torch.autograd.functional import jacobian
+from zoo import ZOO, build, points
 
 import mad_max_lib as mm
 
-DEVICE = mm.device()
 BENT = [name for name in ZOO if ZOO[name][2]]
 WITHOUT_MODULE = {
     "relu": torch.relu, "abs": torch.abs, "hard tanh": F.hardtanh, "relu6": lambda x: F.relu6(3 * x),
@@ -20,10 +20,6 @@ WITHOUT_MODULE = {
     "leaky relu, a falling piece": lambda x: F.leaky_relu(x, -2), "amax": lambda x: x.amax(1),
     "maximum": lambda x: torch.maximum(x, 1 - x),
 }  # fmt: skip
-
-
-def at(x):
-    return torch.tensor(x, dtype=torch.float64, device=DEVICE)
 
 
 def near_and_far(x, N=300, seed=0):
@@ -41,10 +37,6 @@ def same_codes(model, x, others, layers):
 
 def rows(points):
     return points.flatten(1).cpu().numpy()
-
-
-def mlp(seed, widths=(3, 6, 5, 2)):
-    return mm.mlp(list(widths), np.random.default_rng(seed)).double().to(DEVICE).eval()
 
 
 # ---------------------------------------------------------------- which points belong
@@ -102,7 +94,9 @@ def test_border_points_belong_and_points_across_do_not():
 @pytest.mark.parametrize("seed", range(5))
 @pytest.mark.parametrize("kind", [nn.ReLU, nn.LeakyReLU, nn.Hardtanh])
 def test_rows_are_the_gradients_of_the_pre_activations(seed, kind):
-    model = nn.Sequential(*(kind() if isinstance(layer, nn.ReLU) else layer for layer in mlp(seed)))
+    model = nn.Sequential(
+        *(kind() if isinstance(layer, nn.ReLU) else layer for layer in mlp(3, 6, 5, 2, seed=seed))
+    )
     x, G, h = points((3,), N=1, seed=seed), [], []
     for last in (0, 2):
         u = model[: last + 1](x)[0].detach()
@@ -152,7 +146,7 @@ def room(region, points, low, high):
 @pytest.mark.parametrize("D", [1, 2, 3, 6])
 def test_the_ball_touches_the_nearest_side_and_none_has_more_room(D, seed):
     rng = np.random.default_rng(seed)
-    model, x = mlp(seed, (D, 5, 4, 1)), at(rng.uniform(-0.4, 1, (1, D)))
+    model, x = mlp(D, 5, 4, 1, seed=seed), at(rng.uniform(-0.4, 1, (1, D)))
     region = mm.polytope(model, x)
     center, radius = region.chebyshev_ball(-0.5, 2)
     assert center.shape == (D,) and type(radius) is float and radius > 0
@@ -248,7 +242,7 @@ def test_more_than_one_point_raises(shape):
 def test_bad_layers(layers):
     message = f"layers must lie between 1 and the number of nonlinear calls, 2, got {layers!r}"
     with pytest.raises(ValueError, match=message):
-        mm.polytope(mlp(0), at([[1.0, 2.0, 3.0]]), layers)
+        mm.polytope(mlp(3, 6, 5, 2), at([[1.0, 2.0, 3.0]]), layers)
 
 
 @pytest.mark.parametrize(
@@ -274,7 +268,7 @@ def test_bad_points(x, error, message):
 )
 def test_networks_that_are_not_piecewise_affine(model, message):
     model = model.to(DEVICE) if isinstance(model, nn.Module) else model
-    with pytest.raises(mm.NotPiecewiseAffineError, match=message):
+    with refuses(message):
         mm.polytope(model, torch.ones(1, 2, device=DEVICE))
 
 

@@ -1,16 +1,17 @@
 """A zoo of small continuous piecewise affine networks: many ways to write each nonlinearity and affine layer.
 
-``build(name)`` gives a network in evaluation mode, with random weights, biases and batch-norm statistics,
-and the shape of its inputs; ``ZOO[name]`` also says which nonlinear calls it makes, in order. Biases are as
-large as weights, so that b[x] is never a small part of A[x] x + b[x], but for ``NO_BIAS``.
+``build(name)`` gives a network in evaluation mode, with random weights, biases and batch-norm statistics, and
+the shape of its inputs; ``ZOO[name]`` also says which nonlinear calls it makes, in order. Biases are as large
+as weights, so that b[x] is never a small part of A[x] x + b[x], but for ``NO_BIAS``. ``LARGER`` has a few
+networks with many regions.
 """
 
+import numpy as np
 import torch
 import torch.nn.functional as F
+from helpers import DEVICE, mlp
 from torch import nn
 from torch.nn import BatchNorm1d, BatchNorm2d, Conv1d, Conv2d, Conv3d, Flatten, Linear, PReLU, ReLU
-
-import mad_max_lib as mm
 
 
 class Net(nn.Module):
@@ -277,15 +278,82 @@ def build(name, seed=0, dtype=torch.float64):
             elif key.endswith("running_mean") or isinstance(tensor, nn.Parameter):
                 fan_in = tensor[0].numel() if tensor.dim() > 1 else 1
                 tensor.data.normal_().div_(fan_in**0.5)
-    return model.to(mm.device(), dtype).eval(), shape
+    return model.to(DEVICE, dtype).eval(), shape
 
 
 def points(shape, N=3, seed=0, dtype=torch.float64):
     """N random inputs, inside their regions."""
     generator = torch.Generator().manual_seed(seed)
-    return torch.randn(N, *shape, generator=generator, dtype=torch.float64).to(mm.device(), dtype)
+    return torch.randn(N, *shape, generator=generator, dtype=torch.float64).to(DEVICE, dtype)
 
 
 def nonlinear_calls(name):
     """The names that the library gives to a network's nonlinear calls."""
     return [f"{number}:{call}" for number, call in enumerate(ZOO[name][2].split(), 1)]
+
+
+# Larger networks, whose partitions have many regions.
+
+
+def residual(n, x):
+    h = n.stem(x)
+    for first, second in ((n.a, n.b), (n.c, n.d)):
+        inner = second(F.relu_(first(h)))
+        inner += h
+        h = F.relu(inner, inplace=True)
+    return n.out(h)
+
+
+def larger_halves(n, x):
+    return n.out(torch.maximum(*n.b(torch.max(*n.a(x).chunk(2, 1))).chunk(2, 1)))
+
+
+def cnn(*between):
+    first, last = Conv2d(1, 3, 3, padding=1), Conv2d(3, 4, 3, padding=1)
+    return flat(36, first, *between[:2], last, *between[2:])
+
+
+# fmt: off
+# name: (a function that makes it, the shape of one input, half the width of a rectangle with many regions)
+LARGER = {
+    "2-32-32-3": (lambda: mlp(2, 32, 32, 3), (2,), 2),
+    "2-64-64-64-1": (lambda: mlp(2, 64, 64, 64, 1), (2,), 1),
+    "plane of 64 dimensions": (lambda: mlp(64, 64, 32, 10), (64,), 4),
+    "plane of 784 dimensions": (lambda: mlp(784, 48, 48, 10), (784,), 6),
+    "hard tanh": (
+        lambda: nn.Sequential(Linear(2, 20), nn.Hardtanh(), Linear(20, 20), nn.Hardtanh(-0.3, 0.6),
+                              Linear(20, 2)), (2,), 3),
+    "prelu": (
+        lambda: nn.Sequential(Linear(2, 24), PReLU(24), Linear(24, 24), nn.LeakyReLU(-0.4), Linear(24, 3)),
+        (2,), 2),
+    "clamp": (
+        lambda: Net(lambda n, x: n.out(n.b(n.a(x).clamp(-0.5, 1)).clamp(max=0.2).abs()),
+                    a=Linear(2, 20), b=Linear(20, 20), out=Linear(20, 3)), (2,), 2),
+    "maxout": (
+        lambda: nn.Sequential(Linear(2, 48), nn.MaxPool1d(3), Linear(16, 48), nn.MaxPool1d(3), Linear(16, 2)),
+        (2,), 2),
+    "maximum": (lambda: Net(larger_halves, a=Linear(2, 40), b=Linear(20, 40), out=Linear(20, 3)), (2,), 2),
+    "residual": (
+        lambda: Net(residual, stem=Linear(2, 16), out=Linear(16, 3), **{k: Linear(16, 16) for k in "abcd"}),
+        (2,), 2),
+    "pooling 2x2": (lambda: cnn(ReLU(), nn.MaxPool2d(2), ReLU(True), nn.MaxPool2d(2)), (1, 12, 12), 0.5),
+    "pooling 3x3 with overlap and padding": (
+        lambda: cnn(nn.MaxPool2d(3, 2, 1), BatchNorm2d(3), ReLU(), nn.MaxPool2d(3, 2, 1)), (1, 12, 12), 1),
+    "adaptive pooling": (
+        lambda: cnn(nn.AdaptiveMaxPool2d((5, 4)), ReLU(), nn.LeakyReLU(0.1), nn.AdaptiveMaxPool2d(3)),
+        (1, 8, 8), 1),
+    "recurrent": (lambda: recurrent(4, batch_first=True), (4, 3), 3),
+}
+# fmt: on
+
+
+def drawn(model, seed=0):
+    """The model in float64 and evaluation mode, with random weights, biases and batch statistics."""
+    rng = np.random.default_rng(seed)
+    for name, p in [*model.named_parameters(), *model.named_buffers()]:
+        if p.dim() > 1:
+            p.data.copy_(torch.from_numpy(rng.normal(0, (2 / p[0].numel()) ** 0.5, p.shape)))
+        elif p.dim() == 1:
+            low, high = (0.5, 1.5) if "var" in name else (-0.5, 0.5)
+            p.data.copy_(torch.from_numpy(rng.uniform(low, high, p.shape)))
+    return model.to(DEVICE, torch.float64).eval()

@@ -1,4 +1,4 @@
-"""The editions for teachers: nothing in the student edition solves an exercise; slides and pages open from disk."""
+"""The editions: nothing in the student edition solves an exercise; slides and pages open from disk."""
 
 import inspect
 import re
@@ -20,7 +20,9 @@ def read(path):
 
 def pictures(nb):
     """How many pictures a page shows."""
-    return sum("image/png" in output.get("data", {}) for cell in nb.cells for output in cell.get("outputs", []))
+    return sum(
+        "image/png" in output.get("data", {}) for cell in nb.cells for output in cell.get("outputs", [])
+    )
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +55,9 @@ def test_no_solution_is_left_and_every_attempt_and_check_is(class_room):
 
 
 def test_nbgrader_accepts_the_checks(class_room):
-    schema = pytest.importorskip("nbgrader.nbgraderformat.v3", reason="the Python package nbgrader is missing")
+    schema = pytest.importorskip(
+        "nbgrader.nbgraderformat.v3", reason="the Python package nbgrader is missing"
+    )
     for path in publish.pages(class_room):
         nb = read(path)
         schema.MetadataValidatorV3().validate_nb(nb)
@@ -83,10 +87,17 @@ CHAPTER = [
 def test_slides_follow_the_structure_and_marked_cells_win():
     deck = editions.deck(new_notebook(cells=CHAPTER))
     assert [(cell.metadata.slideshow.slide_type, cell.source) for cell in deck.cells] == [
-        ("slide", "# 01 · Lines"), ("-", "*A motto.*"), ("slide", "## A guess"), ("-", "So much: *how many?*"),
-        ("slide", "## Next"), ("-", "# a comment\npicture()"), ("subslide", "> **Theorem.** True."),
-        ("subslide", "### Code"), ("-", "shown()"), ("slide", "All *of* this."),
-    ]  # fmt: skip
+        ("slide", "# 01 · Lines"),
+        ("-", "*A motto.*"),
+        ("slide", "## A guess"),
+        ("-", "So much: *how many?*"),
+        ("slide", "## Next"),
+        ("-", "# a comment\npicture()"),
+        ("subslide", "> **Theorem.** True."),
+        ("subslide", "### Code"),
+        ("-", "shown()"),
+        ("slide", "All *of* this."),
+    ]
     html = editions.slide_page(deck, "01_lines")
     assert html.count("<img") == 1 and "picture()" not in html and "shown" in html and ">1<" not in html
     assert "<title>01_lines slides</title>" in html
@@ -109,7 +120,7 @@ def test_a_chapter_makes_a_lecture(name):
 
 @pytest.fixture
 def page():
-    """A page of a browser that writes down what goes wrong in ``page.problems``, as is every request but to a file."""
+    """A page of a browser; ``page.problems`` lists what goes wrong, every request but to a file included."""
     from test_browser import CHROMIUM, FLAGS, playwright
 
     if CHROMIUM is None:
@@ -119,7 +130,9 @@ def page():
         page = browser.new_page(viewport={"width": 1280, "height": 720})
         page.problems = []
         inside = ("file:", "data:", "blob:")
-        page.on("request", lambda one: one.url.startswith(inside) or page.problems.append(f"request: {one.url}"))
+        page.on(
+            "request", lambda one: one.url.startswith(inside) or page.problems.append(f"request: {one.url}")
+        )
         page.on("requestfailed", lambda one: page.problems.append(f"failed: {one.url}"))
         page.on("pageerror", lambda error: page.problems.append(f"error: {error}"))
         page.on("console", lambda one: one.type == "error" and page.problems.append(f"console: {one.text}"))
@@ -150,7 +163,8 @@ TURN = """() => {
     for (let last = false; !last; Reveal.next()) {
         last = Reveal.isLastSlide();
         const slide = Reveal.getCurrentSlide();
-        const cut = [...slide.querySelectorAll("img, svg")].some(e => e.getBoundingClientRect().right > innerWidth);
+        const cut = [...slide.querySelectorAll("img, svg")]
+            .some(e => e.getBoundingClientRect().right > innerWidth);
         if (slide.scrollHeight > 720 || cut || !slide.innerText.trim()) wrong.push(location.hash);
     }
     return wrong;
@@ -161,7 +175,7 @@ def test_slides_fit_the_screen_without_a_network(page, tmp_path):
     build("slides", tmp_path)
     for path in sorted(tmp_path.glob("*.html")):
         page.goto(path.as_uri())
-        page.wait_for_function("window.MathJax && MathJax.startup && MathJax.startup.promise && Reveal.isReady()")
+        page.wait_for_function("window.MathJax?.startup?.promise && Reveal.isReady()")
         page.evaluate("MathJax.startup.promise")
         seen = page.evaluate(SEE)
         assert all(seen["pictures"]) and seen["wrong"] == 0 and page.evaluate(TURN) == [], path.name
@@ -180,7 +194,9 @@ def test_the_site_works_without_a_network(page, tmp_path, capsys):
         page.evaluate(TYPESET)
         nb, seen = read(tmp_path / "_sources" / path.name), page.evaluate(SEE)
         assert seen["pictures"] == [True] * pictures(nb) and seen["wrong"] == 0, path.name
-        assert bool(seen["formulas"]) == any("$" in cell.source for cell in nb.cells if cell.cell_type == "markdown")
+        assert bool(seen["formulas"]) == any(
+            "$" in cell.source for cell in nb.cells if cell.cell_type == "markdown"
+        )
 
     page.goto((tmp_path / "index.html").as_uri())
     for path in pages[:3]:  # page after page
@@ -202,7 +218,9 @@ def test_the_site_works_without_a_network(page, tmp_path, capsys):
 
 def test_a_folder_in_use_is_left_alone(tmp_path, capsys):
     (tmp_path / "mine.txt").touch()
-    assert editions.main(["student", str(tmp_path)]) == 1 and [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
+    assert editions.main(["student", str(tmp_path)]) == 1 and [path.name for path in tmp_path.iterdir()] == [
+        "mine.txt"
+    ]
     assert capsys.readouterr().out == f"{tmp_path} is in use: name a new or an empty folder\n"
 
 
