@@ -1,12 +1,14 @@
 """The run that cuts a mesh along the kinks of a network; the points of the batch are the mesh's vertices.
 
-At a nonlinear call every unit is affine on every face, so that its kinks are straight there: the mesh is cut along
-them, and its new vertices lie where kinks meet edges. The next call needs values at the new vertices, too. There are
-two ways to get them:
+At a nonlinear call every unit is affine on every face, so that its kinks are straight there: the mesh is cut
+along them, and its new vertices lie where kinks meet edges. The next call needs values at the new vertices,
+too. There are two ways to get them:
 
     CutAnew   runs the network from the start on all vertices, once for each call: plain, and always right
-    Cut       interpolates, in one run: what was computed at the ends of an edge is affine along it. 1 to 11 times
-              faster, but a network that counts its points, or keeps views of them, does not bear rows that join
+    Cut       interpolates, in one run: what was computed at the ends of an edge is affine along it. 1 to 11
+    times
+              faster, but a network that counts its points, or keeps views of them, does not bear rows that
+              join
 """
 
 from dataclasses import replace
@@ -18,6 +20,7 @@ import torch
 from ..tracing.tracer import flat, run
 from ..tracing.units import Kinked, NotPiecewiseAffineError, nonzero
 from .mesh import Mesh, cut_candidates, cut_kinks
+
 
 class CutAnew:
     """A rectangle of a plane cut along the kinks of a network, by a fresh run for each of its calls.
@@ -62,7 +65,9 @@ class CutAnew:
         """Cut along the kinks of all units of a call; their outputs at all vertices, old and new."""
         first = unit.u if isinstance(unit, Kinked) else unit.piece_values(0)[0]
         if len(first) != len(self.mesh.xy):
-            raise NotPiecewiseAffineError(f"{call.index + 1}:{call.name} does not keep the points on the first axis")
+            raise NotPiecewiseAffineError(
+                f"{call.index + 1}:{call.name} does not keep the points on the first axis"
+            )
         if isinstance(unit, Kinked):
             functions = [flat(function).cpu().numpy() for function in unit.kink_functions()]
             h, codes, origin = cut_kinks(self.mesh, functions, self.size)
@@ -73,12 +78,14 @@ class CutAnew:
             best, codes, origin = cut_candidates(self.mesh, candidates, self.size)
             output = torch.from_numpy(best).to(first.device).reshape(len(best), *unit.shape)
         self.codes = [earlier[origin] for earlier in self.codes] + [codes]
-        self.size = max(self.size, *(abs(end.item()) for end in output.aminmax())) if output.numel() else self.size
+        self.size = (
+            max(self.size, *(abs(end.item()) for end in output.aminmax())) if output.numel() else self.size
+        )
         return output
 
 
 class Cut(CutAnew):
-    """The same in one run: the vertices that a call makes join the batch, and earlier results are interpolated.
+    """The same in one run: the vertices that a call makes join the batch, earlier results are interpolated.
 
     A result that a later function takes up again (a skip connection) is shorter than the mesh by then:
 

@@ -10,14 +10,15 @@ class Mesh:
     """Vertices, edges and convex faces that tile a polygon, cut along the zero lines of functions.
 
     Each function is affine on every face and known by its values at the vertices. Cutting decides by signs
-    alone: a face is cut if it has vertices strictly on both sides, and values at new vertices are interpolated
-    along the edge that they lie on.
+    alone: a face is cut if it has vertices strictly on both sides, and values at new vertices are
+    interpolated along the edge that they lie on.
 
     Attributes
     ----------
     xy : (V, 2) array, the vertices
     ends : (E, 2) integers, the vertices of each edge
-    vertex, edge : (I,) integers, the corners of all faces one after the other, counter-clockwise, and the edge
+    vertex, edge : (I,) integers, the corners of all faces one after the other, counter-clockwise, and the
+    edge
         that leaves each corner
     start : (F + 1,) integers, where each face begins in them
     added : list of ``(first, a, b, t)``: vertices ``first, ...`` lie at ``(1 - t) a + t b``
@@ -40,7 +41,7 @@ class Mesh:
         return full
 
     def cut(self, h, on):
-        """Cut along the zero lines of U functions with values ``h`` (V, U); below ``on`` (U,) they count as zero.
+        """Cut along the zero lines of U functions with values ``h`` (V, U); below ``on`` (U,) they are zero.
 
         Returns
         -------
@@ -69,7 +70,7 @@ class Mesh:
         return h, np.concatenate(above), np.concatenate(origin)
 
     def _split(self, vertex, edge, start, cut, origin):
-        """Split every face along the first function that cuts it; functions that cut new edges add vertices."""
+        """Split every face along the first function that cuts it; those that cut new edges add vertices."""
         n, word = len(cut), (cut != 0).argmax(1)
         bit = cut[np.arange(n), word]
         bit &= ~bit + np.uint64(1)  # the lowest
@@ -92,7 +93,14 @@ class Mesh:
         return self._subdivide(chord[0], vertex, edge, start), np.concatenate([origin, origin])
 
     def _subdivide(self, new, vertex, edge, start):
-        """Put a vertex wherever a function changes sign strictly inside an edge, of the edges from ``new`` on."""
+        """Put a vertex wherever a function changes sign strictly inside an edge, from edge ``new`` on.
+
+        Three functions change sign on edge e; the second and the third at places that cannot be told apart:
+
+            a ───────── e ───────── b         which = [e, e, e], t = [.3, .6, .6]
+            a ── V ──── V+1 ─────── b         e keeps its first part; E, E+1 are the others
+               e     E        E+1             a face that walks from b to a meets E+1, E, e
+        """
         a, b = self.ends[new : self._E].T
         which, unit = _bits(self._above[a] & self._below[b] | self._below[a] & self._above[b])
         if not len(which):
@@ -124,18 +132,30 @@ class Mesh:
         first, old = np.cumsum(count) - count, np.maximum(edge - new, 0)
         m = np.where(edge < new, 0, count[old])
         i, begin = np.repeat(np.arange(len(edge)), m + 1), np.cumsum(m + 1) - m - 1
-        j, m, base, forward = np.arange(len(i)) - begin[i], m[i], first[old[i]], vertex[i] == self.ends[edge[i], 0]
+        j, m, base, forward = (
+            np.arange(len(i)) - begin[i],
+            m[i],
+            first[old[i]],
+            vertex[i] == self.ends[edge[i], 0],
+        )
         corner = np.where(j == 0, vertex[i], V + base + np.where(forward, j - 1, m - j))
         place = np.where(forward, j - 1, m - 1 - j)
         return corner, np.where(place < 0, edge[i], E + base + place), np.append(begin, len(i))[start]
 
     def merge(self, label):
-        """Join faces of equal label, where such faces form a convex whole; returns one old face for each new one."""
+        """Join faces of equal label that form a convex whole; returns one old face for each new one.
+
+        ┌─────┬─────┐      ┌───────────┐   An edge that two faces of a group share is inside and goes; every
+        │  5  ┊  5  │  ─▶  │     5     │   other edge is outer. From corner to corner along the outer edges,
+        └─────┴─────┘      └───────────┘   all groups at once, a step a round, new faces are walked around.
+        """
         _, kept, group = np.unique(label, return_index=True, return_inverse=True)
         n, sizes = len(kept), np.diff(self.start)
         if n < len(sizes):
             owner = np.repeat(group, sizes)
-            _, place, times = np.unique(owner * len(self.ends) + self.edge, return_inverse=True, return_counts=True)
+            _, place, times = np.unique(
+                owner * len(self.ends) + self.edge, return_inverse=True, return_counts=True
+            )
             outer = np.flatnonzero(times[place] == 1)
             a, b = self.ends[self.edge[outer]].T
             begin, owner = self.vertex[outer], owner[outer]
@@ -170,18 +190,22 @@ class Mesh:
         return sides
 
 
-def cut_kinks(mesh, steps, size):
-    """Cut along the kinks of U units, (V, U) each, computed from numbers up to ``size``.
+def cut_kinks(mesh, functions, size):
+    """Cut along the kink functions of U units, (V, U) a kink, made from numbers up to ``size``.
 
     Returns the first of them at all vertices, the codes, and which face each one was before.
     """
-    U = steps[0].shape[1]
+    U = functions[0].shape[1]
     if U == 0:
         faces = np.arange(len(mesh.start) - 1)
-        return mesh.extend(steps[0]), np.zeros((len(faces), 0), np.uint8), faces
-    h = steps[0] if len(steps) == 1 else np.concatenate(steps, 1)
+        return mesh.extend(functions[0]), np.zeros((len(faces), 0), np.uint8), faces
+    h = functions[0] if len(functions) == 1 else np.concatenate(functions, 1)
     h, above, origin = mesh.cut(h, np.maximum(ON * np.maximum(h.max(0), -h.min(0)), NOISE * size))
-    return h[:, :U], _unpack(above, len(steps) * U).reshape(-1, len(steps), U).sum(1, dtype=np.uint8), origin
+    return (
+        h[:, :U],
+        _unpack(above, len(functions) * U).reshape(-1, len(functions), U).sum(1, dtype=np.uint8),
+        origin,
+    )
 
 
 def cut_candidates(mesh, candidates, size):
@@ -207,7 +231,9 @@ def cut_candidates(mesh, candidates, size):
             best[:, some] = np.where(missing[some], candidate, np.maximum(best[:, some], candidate))
             missing = missing & absent
     random = np.random.default_rng(0).integers(2**63, size=codes.shape[1] + 1, dtype=np.uint64)
-    label = codes.astype(np.uint64) @ random[1:] + origin.astype(np.uint64) * random[0]  # equal codes, equal label
+    label = (
+        codes.astype(np.uint64) @ random[1:] + origin.astype(np.uint64) * random[0]
+    )  # equal codes, equal label
     kept = mesh.merge(label)
     return best, codes[kept], origin[kept]
 
@@ -233,7 +259,9 @@ def _append(array, n, rows):
 def _bits(words):
     """Row and column of every bit that is set."""
     row, word = words.nonzero()
-    which, bit = np.unpackbits(words[row, word].view(np.uint8).reshape(-1, 8), axis=1, bitorder="little").nonzero()
+    which, bit = np.unpackbits(
+        words[row, word].view(np.uint8).reshape(-1, 8), axis=1, bitorder="little"
+    ).nonzero()
     return row[which], 64 * word[which] + bit
 
 

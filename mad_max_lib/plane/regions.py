@@ -9,11 +9,11 @@ import numpy as np
 import torch
 
 from ..tracing.codes import RegionCodes, region_codes
-from ..tracing.tracer import UNSEEN, flat, record, replay, run
+from ..tracing.tracer import UNSEEN, flat, record, replay
 from ..tracing.units import NotPiecewiseAffineError
+from . import proof
 from .cutting import Cut, CutAnew
 from .mesh import cut_candidates, cut_kinks
-
 
 logger = logging.getLogger(__name__)
 
@@ -39,7 +39,11 @@ class Plane(NamedTuple):
 
     def points(self, st):
         """The inputs at plane coordinates ``st`` (N, 2): (N, *input)."""
-        s, t = torch.as_tensor(st).to(self.origin.device, torch.float64).T.reshape(2, -1, *[1] * self.origin.dim())
+        s, t = (
+            torch.as_tensor(st)
+            .to(self.origin.device, torch.float64)
+            .T.reshape(2, -1, *[1] * self.origin.dim())
+        )
         return self.origin.double() + s * self.u.double() + t * self.v.double()
 
 
@@ -48,8 +52,8 @@ def partition(model, plane=None, bounds=(-1, 1, -1, 1)):
 
     The rectangle starts as one polygon. At every nonlinear call the polygons are cut along the kink of every
     unit, which is straight inside each of them. All arithmetic is in float64, whatever the network's dtype; a
-    vertex counts as on a kink if the unit is there below 1e-11 of its largest value, or below 1e-12 of the largest
-    number met so far. Raises ``NotPiecewiseAffineError`` if a function on
+    vertex counts as on a kink if the unit is there below 1e-11 of its largest value, or below 1e-12 of the
+    largest number met so far. Raises ``NotPiecewiseAffineError`` if a function on
     the way, or in the end the model's own output, is not affine on a region. Source: Humayun, Balestriero,
     Balakrishnan and Baraniuk, *SplineCam*; the regions: *Mad Max*.
 
@@ -70,25 +74,37 @@ def partition(model, plane=None, bounds=(-1, 1, -1, 1)):
     """
     edges = np.asarray(bounds, float) if np.shape(bounds) == (4,) else np.full(4, np.nan)
     if not (np.isfinite(edges).all() and edges[0] < edges[1] and edges[2] < edges[3]):
-        raise ValueError(f"bounds must be (left, right, bottom, top) with left < right, bottom < top, got {bounds}")
+        raise ValueError(
+            f"bounds must be (left, right, bottom, top) with left < right, bottom < top, got {bounds}"
+        )
     if not callable(model):
-        raise TypeError(f"model must be a network or a function, got {type(model).__name__}, which is not callable")
+        raise TypeError(
+            f"model must be a network or a function, got {type(model).__name__}, which is not callable"
+        )
     device = "cpu"
     if isinstance(model, torch.nn.Module):
         model = copy.deepcopy(model).double()  # as it is now: training may go on
         device = next((p.device for p in model.parameters()), device)
-    plane = plane if plane is not None else Plane(*torch.tensor([[0.0, 0.0], [1.0, 0.0], [0.0, 1.0]], device=device))
+    plane = (
+        plane
+        if plane is not None
+        else Plane(*torch.tensor([[0.0, 0.0], [1.0, 0.0], [0.0, 1.0]], device=device))
+    )
     if not (isinstance(plane, Plane) and all(isinstance(part, torch.Tensor) for part in plane)):
         raise TypeError(f"plane must be a Plane of three tensors, got {type(plane).__name__}")
     for name, part in plane._asdict().items():
         if part.shape != plane.origin.shape or part.is_complex() or not part.isfinite().all():
-            raise ValueError(f"plane must be finite and real, origin, u and v in the shape of one input, got {name} {part}")
+            raise ValueError(
+                f"plane must be finite and real, origin, u and v in the shape of one input, got {name} {part}"
+            )
     try:
         with torch.no_grad():
             model(plane.points(edges.reshape(2, 2).T))
     except Exception as error:
         shape = tuple(plane.origin.shape)
-        raise ValueError(f"model cannot take the points of plane, float64 of shape (2, *{shape}): {error}") from error
+        raise ValueError(
+            f"model cannot take the points of plane, float64 of shape (2, *{shape}): {error}"
+        ) from error
     try:
         return partition_by(Cut, model, plane, tuple(edges))
     except Exception as error:  # whatever a model does when points join on the way
@@ -115,6 +131,7 @@ class Partition:
     codes : RegionCodes, which piece every unit chose in each region: ``codes[l]`` (F, units)
     areas : (F,) array
     A, b : (F, C, 2) and (F, C) arrays, the network in plane coordinates: ``A @ (s, t) + b`` in each region
+    mesh, values : the `Mesh` of vertices, edges and faces, and the outputs at its vertices
     centers : (F, 2) array, a point inside each region, the mean of its corners
     neighbours : (M, 2) integers, the pairs of regions that share an edge
 
@@ -128,7 +145,7 @@ class Partition:
     def __init__(self, model, plane, bounds, mesh, names, codes, values):
         self.model, self.plane, self.bounds, self.mesh = model, plane, bounds, mesh
         self.codes = RegionCodes(names, map(torch.from_numpy, codes), len(self))
-        self._values = values  # (V, C), the outputs at the vertices
+        self.values = values
 
     def __len__(self):
         return len(self.mesh.start) - 1
@@ -188,22 +205,24 @@ class Partition:
     @torch.no_grad()
     def check_model(self, faces):
         """Raise unless the model's own output at centres is the mean of its values at the corners."""
-        truth, points = self._mean(self._values)[faces], self.plane.points(self.centers[faces])
+        truth, points = self._mean(self.values)[faces], self.plane.points(self.centers[faces])
         own, alone = (flat(self.model(part)).cpu().numpy() for part in (points, points[:1]))
         error = max(abs(own - truth).max(), abs(alone - truth[:1]).max())
-        if not error <= 1e-9 * max(abs(self._values).max(), 1e-300):
-            raise NotPiecewiseAffineError(f"the model's own output is not affine on a region, by {error:.1e}: {UNSEEN}")
+        if not error <= 1e-9 * max(abs(self.values).max(), 1e-300):
+            raise NotPiecewiseAffineError(
+                f"the model's own output is not affine on a region, by {error:.1e}: {UNSEEN}"
+            )
 
     @cached_property
     def decided(self):
         """The mesh cut further where the largest output changes (one output: its sign), and the winners."""
         mesh = copy.copy(self.mesh)
         mesh.xy, mesh.ends, mesh.added = mesh.xy.copy(), mesh.ends.copy(), list(mesh.added)
-        size = abs(self._values).max()
-        if self._values.shape[1] == 1:
-            _, winners, _ = cut_kinks(mesh, [self._values], size)
+        size = abs(self.values).max()
+        if self.values.shape[1] == 1:
+            _, winners, _ = cut_kinks(mesh, [self.values], size)
         else:
-            _, winners, _ = cut_candidates(mesh, ((column[:, None], False) for column in self._values.T), size)
+            _, winners, _ = cut_candidates(mesh, ((column[:, None], False) for column in self.values.T), size)
         return mesh, winners[:, 0]
 
     def boundary(self):
@@ -234,23 +253,26 @@ class Partition:
         found = np.where(inside, face[number[len(self) :]], -1)
         corner = mesh.xy[mesh.vertex]
         along = self._following - corner
-        for i in np.flatnonzero(inside & (found < 0)):  # on a corner, where no region has all the lowest pieces
+        for i in np.flatnonzero(
+            inside & (found < 0)
+        ):  # on a corner, where no region has all the lowest pieces
             x, y = (points[i] - corner).T
             found[i] = np.minimum.reduceat(along[:, 0] * y - along[:, 1] * x, mesh.start[:-1]).argmax()
         return found
 
     def check(self):
-        """Prove the partition: raise ``AssertionError`` unless all of this holds, else return the errors found.
+        """Prove the partition: raise ``AssertionError`` unless all of this holds, else return the errors.
 
-        The regions tile the rectangle; no two have the same code; in the middle of each, the piece of every unit
-        gives what the unit of the model itself puts out; the maps of neighbours agree along their border.
+        The regions tile the rectangle; no two have the same code; in the middle of each, the piece of every
+        unit gives what the unit of the model itself puts out; the maps of neighbours agree along their
+        border.
         """
         left, right, bottom, top = self.bounds
         errors = {
             "area": abs(self.areas.sum() / ((right - left) * (top - bottom)) - 1),
             "repeated codes": len(self) - len(np.unique(self.codes.all().numpy(), axis=0)),
-            "wrong pieces": self._wrong_pieces(),
-            "jump": self._largest_jump(),
+            "wrong pieces": proof.wrong_pieces(self),
+            "jump": proof.largest_jump(self),
         }
         for holds, complaint in [
             (self.areas.min() > 0 and errors["area"] < 1e-9, "the regions do not tile the rectangle"),
@@ -261,28 +283,3 @@ class Partition:
                 raise AssertionError(f"{complaint}: {errors}")
         self.check_model(np.arange(len(self)))
         return errors
-
-    @torch.no_grad()
-    def _wrong_pieces(self):
-        """The largest gap between a unit's own output in the middle of a region and that of the piece in the code."""
-        gap, size = 0.0, 1e-300
-
-        def meet(unit, call):
-            nonlocal gap, size
-            output, _ = unit.choose()
-            if output.numel():
-                codes = self.codes[call.index].to(output.device).reshape(output.shape)
-                size = max(size, output.abs().max().item())
-                gap = max(gap, (unit.held(unit.from_codes(codes)) - output).abs().max().item() / size)
-            return output
-
-        run(self.model, self.plane.points(self.centers), meet)
-        return gap
-
-    def _largest_jump(self):
-        """How far the maps of two neighbours differ on their border, relative to the largest output."""
-        mesh, sides = self.mesh, self.mesh.sides()
-        inner = (sides >= 0).all(1)
-        points = mesh.xy[mesh.ends[inner]]  # (M, 2, 2)
-        a, b = (np.einsum("mcs,mvs->mvc", self.A[f], points) + self.b[f][:, None] for f in sides[inner].T)
-        return abs(a - b).max(initial=0) / (abs(self._values).max() or 1.0)

@@ -121,7 +121,8 @@ def bias_terms(model, x, outputs=None):
 
     Returns
     -------
-    dict of (N, C) tensors, in order, named after the function: ``1:linear``, ``2:conv2d``, ``3:batch_norm`` ...
+    dict of (N, C) tensors, in order, named after the function: ``1:linear``, ``2:conv2d``, ``3:batch_norm``
+    ...
 
     Examples
     --------
@@ -160,14 +161,18 @@ def bias_terms(model, x, outputs=None):
         terms = {name: [] for name in names}
         for c in _checked_outputs(outputs, values.shape[1]):
             column = values[:, c]
-            gradients = torch.autograd.grad(column, probes, torch.ones_like(column), retain_graph=True) if probes else ()
+            gradients = (
+                torch.autograd.grad(column, probes, torch.ones_like(column), retain_graph=True)
+                if probes
+                else ()
+            )
             for term, gradient, constant in zip(terms.values(), gradients, constants, strict=True):
                 term.append(flat(gradient * constant).sum(1))
     return {name: torch.stack(columns, 1) for name, columns in terms.items()}
 
 
 def local_lipschitz(model, x):
-    """How fast the output can change near each point: the spectral norm of A[x], for points x inside a region.
+    """How fast the output can change near each point: the spectral norm of A[x], for x inside a region.
 
     Parameters
     ----------
@@ -190,8 +195,8 @@ def local_lipschitz(model, x):
 def lipschitz_bound(model, x):
     """A bound on how fast the output can change anywhere: the product of the layers' spectral norms.
 
-    An affine layer counts with the norm of its matrix, a nonlinearity with its steepest slope, a max-pooling with
-    the square root of how many of its windows can share an entry.
+    An affine layer counts with the norm of its matrix, a nonlinearity with its steepest slope, a max-pooling
+    with the square root of how many of its windows can share an entry.
 
     Source: Balestriero and Baraniuk, *Mad Max*, the Lipschitz constant of a composition of MASOs.
 
@@ -211,7 +216,9 @@ def lipschitz_bound(model, x):
     True
     """
     if not isinstance(model, torch.nn.Sequential):
-        raise TypeError(f"model must be an nn.Sequential, whose layers form a chain, got {type(model).__name__}")
+        raise TypeError(
+            f"model must be an nn.Sequential, whose layers form a chain, got {type(model).__name__}"
+        )
     bound, x = 1.0, check_points(model, x)[:1]
     for layer in model:
         with torch.no_grad():
@@ -220,16 +227,20 @@ def lipschitz_bound(model, x):
             bound *= lipschitz_bound(layer, x)
         elif not trace.names:
             bound *= local_lipschitz(layer, x).item()
-        elif len(trace.functions) == 1 and (shares or trace.output.numel() <= x.numel()):  # else it repeats its input
+        elif len(trace.functions) == 1 and (
+            shares or trace.output.numel() <= x.numel()
+        ):  # else it repeats its input
             bound *= slope
         else:
-            raise TypeError(f"layers must be affine or a nonlinearity alone, got {type(layer).__name__} with both")
+            raise TypeError(
+                f"layers must be affine or a nonlinearity alone, got {type(layer).__name__} with both"
+            )
         x = trace.output
     return bound
 
 
 def _steepest(model, x):
-    """The run, the product of its calls' steepest slopes, and whether these know of entries that units share."""
+    """The run, the product of its calls' steepest slopes, and whether these count shared entries."""
     slope, shares = 1.0, False
 
     def meet(unit, call):

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
+from ..checks import check_count
 from .tracer import check_held, check_points, flat, run
 from .units import NotPiecewiseAffineError
 
@@ -67,9 +68,9 @@ def region_codes(model, x):
     Returns
     -------
     RegionCodes
-        One ``(N, units)`` tensor for each nonlinear call, uint8, or int64 where a unit has more than 256 pieces:
-        the number of kinks below the pre-activation (0 and 1 for a ReLU), or the place in the pooling window.
-        Ties go to the lowest piece.
+        One ``(N, units)`` tensor for each nonlinear call, uint8, or int64 where a unit has more than 256
+        pieces: the number of kinks below the pre-activation (0 and 1 for a ReLU), or the place in the pooling
+        window. Ties go to the lowest piece.
 
     Examples
     --------
@@ -84,8 +85,8 @@ def region_codes(model, x):
     for name, one, many in zip(names, alone, together, strict=True):
         if one.shape != (1, *many.shape[1:]) or len(many) != len(x):
             raise NotPiecewiseAffineError(
-                f"{name} sees {tuple(many.shape)} numbers for {len(x)} points and {tuple(one.shape)} for one; "
-                "the points must stay on the first axis"
+                f"{name} sees {tuple(many.shape)} numbers for {len(x)} points and {tuple(one.shape)} "
+                "for one; the points must stay on the first axis"
             )
     return RegionCodes(names, [flat(codes) for codes in together], len(x))
 
@@ -129,7 +130,9 @@ def vq_distance(codes_a, codes_b, layer=None):
         if not isinstance(codes, RegionCodes):
             raise TypeError(f"{name} must be RegionCodes, got {type(codes).__name__}")
     if codes_a.names != codes_b.names or [c.shape[1] for c in codes_a] != [c.shape[1] for c in codes_b]:
-        raise ValueError(f"codes_a and codes_b must come from one network, got {codes_a.names} and {codes_b.names}")
+        raise ValueError(
+            f"codes_a and codes_b must come from one network, got {codes_a.names} and {codes_b.names}"
+        )
     a, b = (codes.all() if layer is None else codes[layer] for codes in (codes_a, codes_b))
     units, R = a.shape[1], 1 + max(int(a.max()), int(b.max()))
     if R <= 2:  # with -1 and 1 for the pieces, a product counts agreements minus differences
@@ -152,6 +155,5 @@ def nearest(codes_a, codes_b, k, layer=None):
             [1]])
     """
     distance = vq_distance(codes_a, codes_b, layer)
-    if not isinstance(k, int) or not 1 <= k <= distance.shape[1]:
-        raise ValueError(f"k must lie between 1 and the number of points, {distance.shape[1]}, got {k!r}")
+    k = check_count("k", k, high=distance.shape[1])
     return distance.argsort(dim=1, stable=True)[:, :k]

@@ -59,7 +59,9 @@ def maximum(input, other):
 def amax(input, dim=(), keepdim=False):
     dims = [d % input.dim() for d in ([dim] if isinstance(dim, int) else dim)]
     if 0 in dims or not dims:
-        raise NotPiecewiseAffineError("takes the largest of all points together; give it a dim after the first")
+        raise NotPiecewiseAffineError(
+            "takes the largest of all points together; give it a dim after the first"
+        )
     rest = [d for d in range(input.dim()) if d not in dims]
     shape = [1 if d in dims else size for d, size in enumerate(input.shape) if keepdim or d not in dims]
     return Largest(input.permute(*rest, *dims).reshape(*shape, -1))
@@ -73,7 +75,9 @@ def max_(input, dim=(), keepdim=False, other=None):
 def max_pool(d):
     pool = getattr(F, f"max_pool{d}d")
 
-    def builder(input, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False, return_indices=False):
+    def builder(
+        input, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False, return_indices=False
+    ):
         places = []
         steps = [_each(n, d) for n in (kernel_size, stride or kernel_size, padding, dilation)]
         for size, kernel, step, pad, spread in zip(input.shape[-d:], *steps, strict=True):
@@ -120,7 +124,9 @@ class Piecewise(NamedTuple):
 
     build: Callable  # from torch's arguments to the unit
     inputs: int = 1  # how many of its tensors may depend on the network's input
-    places: Callable = lambda call: call.kwargs.get("return_indices", False)  # whether torch gives indices, too
+    places: Callable = lambda call: call.kwargs.get(
+        "return_indices", False
+    )  # whether torch gives indices, too
 
 
 PIECEWISE = {
@@ -219,7 +225,9 @@ def dropout(call):
 
 
 def conversion(call):
-    if any(isinstance(a, torch.dtype) and not a.is_floating_point for a in [*call.args, *call.kwargs.values()]):
+    if any(
+        isinstance(a, torch.dtype) and not a.is_floating_point for a in [*call.args, *call.kwargs.values()]
+    ):
         return "is not known to be affine or continuous and piecewise affine"
 
 
@@ -230,13 +238,14 @@ def _each_name(names, rule):
 CONVOLUTIONS = {f"conv{transposed}{d}d" for d in (1, 2, 3) for transposed in ("", "_transpose")}
 AFFINE = {
     **_each_name(
-        """copy add sub subtract rsub __rsub__ neg negative positive sum mean cat concat concatenate stack hstack
-        vstack view view_as reshape reshape_as flatten unflatten ravel squeeze unsqueeze transpose swapaxes permute
-        movedim t T mT cpu cuda adjoint expand expand_as broadcast_to repeat tile chunk split tensor_split unbind
-        narrow select index_select take_along_dim gather __getitem__ contiguous clone alias type_as float double roll
-        flip diff cumsum pad avg_pool1d avg_pool2d avg_pool3d adaptive_avg_pool1d adaptive_avg_pool2d
-        adaptive_avg_pool3d unfold fold pixel_shuffle pixel_unshuffle interpolate upsample constant_pad_nd diagonal
-        tril triu where masked_fill""",
+        """
+        copy add sub subtract rsub __rsub__ neg negative positive sum mean cat concat concatenate stack hstack
+        vstack view view_as reshape reshape_as flatten unflatten ravel squeeze unsqueeze transpose swapaxes
+        permute movedim t T mT cpu cuda adjoint expand expand_as broadcast_to repeat tile chunk split
+        tensor_split unbind narrow select index_select take_along_dim gather __getitem__ contiguous clone
+        alias type_as float double roll flip diff cumsum pad avg_pool1d avg_pool2d avg_pool3d
+        adaptive_avg_pool1d adaptive_avg_pool2d adaptive_avg_pool3d unfold fold pixel_shuffle pixel_unshuffle
+        interpolate upsample constant_pad_nd diagonal tril triu where masked_fill""",
         together,
     ),
     "to": conversion,
@@ -256,9 +265,11 @@ AFFINE = {
 LIKENESS = {"to", "type_as", "expand_as", "view_as", "reshape_as"}
 # What a network may ask about a tensor without looking at its numbers, and constants made in its likeness.
 QUESTIONS = set(
-    """shape size dim ndim ndimension numel nelement dtype device layout stride storage_offset is_contiguous __len__
+    """
+    shape size dim ndim ndimension numel nelement dtype device layout stride storage_offset is_contiguous __len__
     zeros_like ones_like full_like empty_like new_zeros new_ones new_full new_tensor new_empty
-    is_floating_point is_complex is_cuda is_mps is_cpu is_nested is_sparse is_quantized is_mkldnn is_leaf requires_grad
-    grad_fn get_device element_size itemsize nbytes __repr__ __str__ __format__ names has_names is_meta is_xpu
+    is_floating_point is_complex is_cuda is_mps is_cpu is_nested is_sparse is_quantized is_mkldnn is_leaf
+    requires_grad grad_fn get_device element_size itemsize nbytes __repr__ __str__ __format__ names has_names
+    is_meta is_xpu
     """.split()
 )

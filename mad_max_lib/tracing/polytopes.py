@@ -7,12 +7,13 @@ import numpy as np
 import torch
 from scipy.optimize import linprog
 
+from ..checks import check_count
 from .codes import region_codes
 from .tracer import flat, record, run
 
 
 class Polytope(NamedTuple):
-    """The points u with ``G @ u <= h``: a row of length 1 for every border of the region; made by ``polytope``.
+    """The points u with ``G @ u <= h``: a row of length 1 for every border; made by ``polytope``.
 
     Examples
     --------
@@ -44,7 +45,9 @@ class Polytope(NamedTuple):
         sides = np.concatenate([self.G, np.eye(D), -np.eye(D)])
         room = np.concatenate([self.h, np.full(D, high), np.full(D, -low)])
         lengths = np.linalg.norm(sides, axis=1, keepdims=True)
-        found = linprog(-np.eye(D + 1)[D], np.hstack([sides, lengths]), room, bounds=[(None, None)] * D + [(0, None)])
+        found = linprog(
+            -np.eye(D + 1)[D], np.hstack([sides, lengths]), room, bounds=[(None, None)] * D + [(0, None)]
+        )
         if not found.success:
             raise ValueError(f"the region must meet the box from {low} to {high}: {found.message}")
         return found.x[:D], float(found.x[D])
@@ -77,8 +80,8 @@ def polytope(model, x, layers=None):
     names = region_codes(model, x).names  # refuses what is not piecewise affine
     if len(x) != 1:
         raise ValueError(f"x must hold one point, shape (1, ...), got {tuple(x.shape)}")
-    if layers is not None and not (isinstance(layers, int) and 1 <= layers <= len(names)):
-        raise ValueError(f"layers must lie between 1 and the number of nonlinear calls, {len(names)}, got {layers!r}")
+    if layers is not None:
+        layers = check_count("layers", layers, high=len(names))
     model = copy.deepcopy(model).double() if isinstance(model, torch.nn.Module) else model
     probes = torch.cat([torch.zeros(1, x.numel()), torch.eye(x.numel())]).to(x.device, torch.float64)
     pieces = record(model, x.double().expand(len(probes), *x.shape[1:])).pieces
@@ -90,7 +93,9 @@ def polytope(model, x, layers=None):
         return unit.held(held)
 
     run(model, probes.reshape(-1, *x.shape[1:]), meet)
-    margins = torch.cat([probes[:, :0], *found[:layers]], 1).cpu().numpy()  # (1 + D, M), at 0 and unit vectors
+    margins = (
+        torch.cat([probes[:, :0], *found[:layers]], 1).cpu().numpy()
+    )  # (1 + D, M), at 0 and unit vectors
     G, h = -(margins[1:] - margins[0]).T, margins[0]
     lengths = np.linalg.norm(G, axis=1)
     borders = lengths > 1e-12 * lengths.max(initial=0)

@@ -2,11 +2,11 @@
 
 import copy
 import math
-from numbers import Integral
 
 import torch
 from torch import nn
 
+from ..checks import check_count
 from ..splines.posteriors import check_beta
 from .functions import PIECEWISE
 from .tracer import check_points, run
@@ -14,17 +14,18 @@ from .units import NotPiecewiseAffineError, blend
 
 
 class BetaVQ(nn.Module):
-    """A soft nonlinearity: hard at beta = 1 (ReLU ...), linear at 0, the SiLU and its like at 1/2, swish between.
+    """A soft nonlinearity: hard at beta = 1 (ReLU ...), linear at 0, SiLU and its like at 1/2.
 
     Parameters
     ----------
     kind : str
-        A torch function that is a maximum of affine pieces: ``relu``, ``leaky_relu``, ``abs``, ``amax`` (maxout,
-        the largest along an axis), ``max_pool2d`` ...
+        A torch function that is a maximum of affine pieces: ``relu``, ``leaky_relu``, ``abs``, ``amax``
+        (maxout, the largest along an axis), ``max_pool2d`` ...
     beta : float in [0, 1]
         Where it is learned, its start, and neither 0 nor 1.
-    learn : None, ``"layer"`` (one beta) or ``"unit"`` (one for every unit of a dense layer, every channel of a map)
-        The parameter is p, with beta = sigmoid(p), so that eta = beta / (1 - beta) = exp(p).
+    learn : None, ``"layer"`` or ``"unit"``
+        Learn one beta, or one for every unit of a dense layer (every channel of a map). The parameter is p,
+        with beta = sigmoid(p), so that eta = beta / (1 - beta) = exp(p).
     units : int
         How many, for ``learn="unit"``.
     **options
@@ -42,11 +43,15 @@ class BetaVQ(nn.Module):
     def __init__(self, kind="relu", beta=0.5, learn=None, units=None, **options):
         super().__init__()
         if kind not in PIECEWISE or kind == "blend":
-            raise ValueError(f"kind must name a piecewise affine function such as relu or max_pool2d, got {kind!r}")
+            raise ValueError(
+                f"kind must name a piecewise affine function such as relu or max_pool2d, got {kind!r}"
+            )
         if (learn == "unit") != (units is not None):
-            raise ValueError(f"units must be given with learn='unit' and only then, got {units!r} and {learn!r}")
-        if units is not None and (not isinstance(units, Integral) or units < 1):
-            raise ValueError(f"units must be a whole number of at least 1, got {units!r}")
+            raise ValueError(
+                f"units must be given with learn='unit' and only then, got {units!r} and {learn!r}"
+            )
+        if units is not None:
+            units = check_count("units", units)
         self.kind, self.options = kind, options
         self.softness = Softness(beta, learn, units)
 
@@ -72,11 +77,12 @@ def soften(model, beta=0.5, learn=None, example=None):
     Parameters
     ----------
     model : nn.Module or callable
-        Its nonlinear functions must be maxima of affine pieces: not a hard tanh, whose middle is steeper than its
-        right end. Batch normalisation and dropout may be in training mode.
+        Its nonlinear functions must be maxima of affine pieces: not a hard tanh, whose middle is steeper than
+        its right end. Batch normalisation and dropout may be in training mode.
     beta : float in [0, 1]
     learn : None, ``"layer"`` or ``"unit"``
-        Learn one beta for each nonlinear call, or one for each of its units (channels of a map), as in `BetaVQ`.
+        Learn one beta for each nonlinear call, or one for each of its units (channels of a map), as in
+        `BetaVQ`.
     example : (N, *input) tensor
         Needed for ``learn``: shows how many calls and units there are.
 
@@ -152,7 +158,7 @@ class Softness(nn.Module):
 
 
 class _Softened(nn.Module):
-    """A network run with its nonlinearities made soft: by one `Softness`, or by a list of one for each call."""
+    """A network run with its nonlinearities made soft, by one `Softness` or by a list of one a call."""
 
     def __init__(self, model, softness):
         super().__init__()
@@ -171,7 +177,10 @@ class _Softened(nn.Module):
 
     @property
     def betas(self):
-        return [part.beta for part in (self.softness if isinstance(self.softness, nn.ModuleList) else [self.softness])]
+        return [
+            part.beta
+            for part in (self.softness if isinstance(self.softness, nn.ModuleList) else [self.softness])
+        ]
 
 
 def _soft(unit, call, softness):

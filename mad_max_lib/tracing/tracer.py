@@ -1,8 +1,8 @@
 """The one tracer: it runs a network and meets every nonlinear call on the way, in order.
 
 Whatever makes a nonlinear call (a module, a function, a method, in place or not), torch reports it to a
-``TorchFunctionMode``. Tensors that come from the network's input carry a mark, so that a call on constants is left
-alone, and a function that is neither affine nor piecewise affine in what is marked is refused.
+``TorchFunctionMode``. Tensors that come from the network's input carry a mark, so that a call on constants is
+left alone, and a function that is neither affine nor piecewise affine in what is marked is refused.
 
     model(x) ── function ── marked? ─ no ─▶ torch
                                 └ yes ─┬─ in PIECEWISE ─▶ its unit ─▶ meet(unit, call) ─▶ output, marked
@@ -10,8 +10,9 @@ alone, and a function that is neither affine nor piecewise affine in what is mar
                                        ├─ in AFFINE ────▶ pass_on(call) ──────────────────▶ output, marked
                                        └─ else ─────────▶ NotPiecewiseAffineError
 
-``record`` runs and notes the piece that each unit chose; ``replay`` runs with the pieces held, which makes the
-network affine. Cutting, softening and the rest are callbacks of ``run``. Each run is a value: nothing is kept.
+``record`` runs and notes the piece that each unit chose; ``replay`` runs with the pieces held, which makes
+the network affine. Cutting, softening and the rest are callbacks of ``run``. Each run is a value: nothing is
+kept.
 """
 
 from dataclasses import dataclass, field
@@ -33,7 +34,9 @@ class Trace:
 
     output: torch.Tensor | None = None
     names: list = field(default_factory=list)  # the nonlinear calls, numbered from 1: "1:relu"
-    pieces: list = field(default_factory=list)  # the piece of every unit, one tensor a call, if it was recorded
+    pieces: list = field(
+        default_factory=list
+    )  # the piece of every unit, one tensor a call, if it was recorded
     functions: list = field(default_factory=list)  # all functions of what comes from the input
     rewritten: bool = False  # whether a call returned more than torch's own result
     bytes: int = 1  # of all tensors made on the way
@@ -97,7 +100,10 @@ def run(model, x, meet, pass_on=None, see=None, in_training=False):
     modules = model.modules() if isinstance(model, torch.nn.Module) else [model]
     for module in modules:
         kind = type(module).__name__
-        if isinstance(module, (torch.jit.ScriptModule, torch.jit.ScriptFunction)) or kind == "OptimizedModule":
+        if (
+            isinstance(module, (torch.jit.ScriptModule, torch.jit.ScriptFunction))
+            or kind == "OptimizedModule"
+        ):
             raise NotPiecewiseAffineError(
                 f"model is or holds a compiled {kind}, which hides its functions; pass the original module"
             )
@@ -107,7 +113,9 @@ def run(model, x, meet, pass_on=None, see=None, in_training=False):
         output = model(x)
     if not isinstance(output, torch.Tensor) or not tracer.is_marked(output):
         kind = type(output).__name__
-        raise NotPiecewiseAffineError(f"model must return one tensor that is seen to come from x, got a {kind}")
+        raise NotPiecewiseAffineError(
+            f"model must return one tensor that is seen to come from x, got a {kind}"
+        )
     tracer.trace.output = output
     return tracer.trace
 
@@ -211,7 +219,9 @@ class _Tracer(TorchFunctionMode):
         if call.dependent() > entry.inputs:
             call.refuse("bends the input at places that depend on the input")
         call.kwargs = {key: value for key, value in call.kwargs.items() if key != "out"}
-        if call.inplace and torch.is_grad_enabled():  # the derivative may need the values that are overwritten
+        if (
+            call.inplace and torch.is_grad_enabled()
+        ):  # the derivative may need the values that are overwritten
             call = self.changed(call, lambda tensor: self.mark(tensor.clone()))
         call.function = entry.build
         try:
@@ -258,7 +268,9 @@ def tensors_in(tree):
 def flat(tensor):
     """One row for each point: (N, everything else)."""
     if tensor.dim() == 0:
-        raise NotPiecewiseAffineError("model must have an output for each point, got one number for all of them")
+        raise NotPiecewiseAffineError(
+            "model must have an output for each point, got one number for all of them"
+        )
     return tensor.reshape(len(tensor), tensor[0].numel())
 
 

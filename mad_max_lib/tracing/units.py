@@ -18,7 +18,7 @@ from torch.overrides import handle_torch_function, has_torch_function
 
 
 class NotPiecewiseAffineError(ValueError):
-    """The network calls a function of its input that is not continuous and piecewise affine, or cannot be seen.
+    """The network calls a function of its input that is not piecewise affine, or cannot be seen.
 
     Built in chapter 04.
     """
@@ -35,7 +35,7 @@ class Unit:
     def choose(self):
         self._refuse()
 
-    held = codes = from_codes = margins = scores = steepest = lambda self, *_: self._refuse()
+    held = codes = from_codes = margins = scores = steepest = piece_values = lambda self, *_: self._refuse()
 
     def _refuse(self):
         raise NotPiecewiseAffineError(self.cannot)
@@ -69,12 +69,16 @@ class Kinked(Unit):
     def held(self, pieces):
         """The output with the pieces held: affine in u."""
         output = self.u * self._of_piece(self.slopes, pieces)
-        return output + self._of_piece(self.intercepts, pieces) if any(map(nonzero, self.intercepts)) else output
+        return (
+            output + self._of_piece(self.intercepts, pieces) if any(map(nonzero, self.intercepts)) else output
+        )
 
     def _of_piece(self, numbers, pieces):
         if numbers is OPEN:
             return pieces
-        return sum(n * (pieces == r).to(self.u.dtype) for r, n in enumerate(numbers[: self.count]) if nonzero(n))
+        return sum(
+            n * (pieces == r).to(self.u.dtype) for r, n in enumerate(numbers[: self.count]) if nonzero(n)
+        )
 
     def codes(self, pieces):
         return pieces
@@ -85,7 +89,7 @@ class Kinked(Unit):
         return max(abs(torch.as_tensor(slope)).max().item() for slope in self.slopes[: self.count])
 
     def margins(self, pieces):
-        """How far u lies inside its piece, for every kink: (..., kinks), not negative where the piece was chosen."""
+        """How far u lies inside its piece, for every kink: (..., kinks), at least 0 where it was chosen."""
         return torch.stack([h * (2.0 * (pieces > i) - 1) for i, h in enumerate(self.kink_functions())], -1)
 
     def scores(self):
@@ -109,7 +113,11 @@ class Largest(Unit):
     """Units that each keep the largest of R candidates: maxout, the larger of two."""
 
     def __init__(self, candidates):
-        self.candidates, self.count, self.shape = candidates, candidates.shape[-1], candidates.shape[1:-1]  # (..., R)
+        self.candidates, self.count, self.shape = (
+            candidates,
+            candidates.shape[-1],
+            candidates.shape[1:-1],
+        )  # (..., R)
 
     def choose(self):
         """The output, and which candidate each unit chose; ties go to the lowest."""
@@ -145,7 +153,7 @@ class Largest(Unit):
 
 
 class Pool(Largest):
-    """Max-pooling: the candidates are the ``windows`` (units, R) of a map, -1 where they hang over its edge."""
+    """Max-pooling: candidates are the ``windows`` (units, R) of a map, -1 where they hang over its edge."""
 
     def __init__(self, values, sizes, windows, pool):
         self.values, self.sizes, self.windows, self.torch_form = values, sizes, windows, pool
@@ -198,19 +206,25 @@ class Blend(Unit):
 
     def weights(self):
         """The posterior weight of the second of two pieces, or of each of R."""
-        hard = not isinstance(self.eta, torch.Tensor) and self.eta == float("inf")  # ties go to the lowest piece
+        hard = not isinstance(self.eta, torch.Tensor) and self.eta == float(
+            "inf"
+        )  # ties go to the lowest piece
         if isinstance(self.values, tuple):
             first, second = self.values
             if hard:
                 return (second > first).to(second.dtype)
             if isinstance(first, Number):
                 return torch.sigmoid(self.eta * second)
-            return torch.sigmoid(2 * self.eta * (second / 2 - first / 2))  # halves: the difference may be too large
+            return torch.sigmoid(
+                2 * self.eta * (second / 2 - first / 2)
+            )  # halves: the difference may be too large
         values = self.values if self.absent is None else self.values.masked_fill(self.absent, -torch.inf)
         if hard:
             return torch.nn.functional.one_hot(values.argmax(-1), values.shape[-1]).to(values.dtype)
         behind = 2 * self.eta * (self.values / 2 - values.amax(-1, keepdim=True).detach() / 2)
-        return torch.softmax(behind if self.absent is None else behind.masked_fill(self.absent, -torch.inf), -1)
+        return torch.softmax(
+            behind if self.absent is None else behind.masked_fill(self.absent, -torch.inf), -1
+        )
 
     def held(self, weights):
         """The output with the weights held: affine in the values."""
