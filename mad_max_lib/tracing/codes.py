@@ -80,15 +80,15 @@ def region_codes(model, x):
     """
     x = check_points(model, x)
     with torch.no_grad():
-        check_held(model, x[:1])
-        (_, alone), (names, together) = _codes(model, x[:1]), _codes(model, x)
-    for name, one, many in zip(names, alone, together, strict=True):
+        alone = check_held(model, x[:1])
+        names, codes = _codes(model, x)
+    for name, one, many in zip(names, alone.pieces, codes, strict=True):
         if one.shape != (1, *many.shape[1:]) or len(many) != len(x):
             raise NotPiecewiseAffineError(
                 f"{name} sees {tuple(many.shape)} numbers for {len(x)} points and {tuple(one.shape)} "
                 "for one; the points must stay on the first axis"
             )
-    return RegionCodes(names, [flat(codes) for codes in together], len(x))
+    return RegionCodes(names, [flat(each) for each in codes], len(x))
 
 
 def _codes(model, x):

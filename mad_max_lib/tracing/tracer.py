@@ -275,7 +275,7 @@ def flat(tensor):
 
 
 def check_held(model, x):
-    """Record at the points x and raise unless the held network is affine, the same on both sides of x."""
+    """Record at the points x; raise unless the held network is affine, the same on both sides of x."""
     trace = record(model, x)
     middle = trace.output
     step = torch.linspace(-1, 1.3, x[0].numel()).to(x).reshape(x[0].shape) * (1 + x.abs().max())
@@ -285,6 +285,7 @@ def check_held(model, x):
         raise NotPiecewiseAffineError(
             f"held at the pieces it chose, the network is not affine, by {error.item():.1e}: {UNSEEN}"
         )
+    return trace
 
 
 def check_points(model, x):
