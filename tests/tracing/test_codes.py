@@ -287,7 +287,7 @@ def test_among_many_equal_points_the_first_are_nearest():
 @pytest.mark.parametrize("k", [0, -1, 3])
 def test_k_must_be_there(k):
     codes = coded(np.eye(2, dtype=int))
-    with pytest.raises(ValueError, match=f"k must lie between 1 and the number of points, 2, got {k}"):
+    with pytest.raises(ValueError, match=f"k must be a whole number from 1 to 2, got {k}"):
         mm.nearest(codes, codes, k)
 
 

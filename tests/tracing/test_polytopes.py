@@ -240,7 +240,7 @@ def test_more_than_one_point_raises(shape):
 
 @pytest.mark.parametrize("layers", [0, -1, 3, 1.0, "1"])
 def test_bad_layers(layers):
-    message = f"layers must lie between 1 and the number of nonlinear calls, 2, got {layers!r}"
+    message = f"layers must be a whole number from 1 to 2, got {layers!r}"
     with pytest.raises(ValueError, match=message):
         mm.polytope(mlp(3, 6, 5, 2), at([[1.0, 2.0, 3.0]]), layers)
 
