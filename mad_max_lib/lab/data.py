@@ -1,4 +1,4 @@
-"""The book's data: generated or shipped with scikit-learn, never downloaded."""
+"""Data sets, each a function: three that are generated or shipped with scikit-learn, two that read others."""
 
 import random
 import zipfile
@@ -12,11 +12,14 @@ import numpy as np
 from mnist1d.data import make_dataset
 from sklearn import datasets
 
-from ..checks import check_generator
+from ..checks import check_count, check_generator
 
 
 class Data(NamedTuple):
-    """Training and test points with their labels."""
+    """Training and test points with their labels.
+
+    Used from chapter 07 on.
+    """
 
     x_train: np.ndarray
     y_train: np.ndarray
@@ -43,10 +46,12 @@ def moons_and_circles(N, rng):
     >>> x, y = moons_and_circles(400, np.random.default_rng(0))
     >>> x.shape, np.bincount(y)
     ((400, 2), array([100, 100, 100, 100]))
+
+    Used from chapter 03 on.
     """
     check_generator(rng)
-    if not isinstance(N, (int, np.integer)) or N < 4 or N % 4:
-        raise ValueError(f"N must be a positive multiple of 4, got {N!r}")
+    if check_count("N", N, low=4) % 4:
+        raise ValueError(f"N must be a multiple of 4, got {N!r}")
     seeds = rng.integers(2**31, size=2)
     moons, moon = datasets.make_moons(N // 2, noise=0.035, random_state=int(seeds[0]))
     circles, circle = datasets.make_circles(N // 2, noise=0.02, factor=0.5, random_state=int(seeds[1]))
@@ -75,14 +80,14 @@ def digits(rng, n_train=797):
     >>> data = digits(np.random.default_rng(0))
     >>> data.x_train.shape, data.x_test.shape, int(data.y_test[0])
     ((797, 64), (1000, 64), 3)
+
+    Used from chapter 01 on.
     """
-    check_generator(rng)
-    if not isinstance(n_train, (int, np.integer)) or not 1 <= n_train <= 797:
-        raise ValueError(f"n_train must be a whole number from 1 to 797, got {n_train!r}")
     x, y = datasets.load_digits(return_X_y=True)
-    order = rng.permutation(np.delete(np.arange(len(x)), BOOK_DIGIT))
-    test, train = np.append(BOOK_DIGIT, order[:999]), order[999 : 999 + n_train]
-    return Data(x[train] / 16, y[train], x[test] / 16, y[test])
+    x = x / 16
+    others = _split(np.delete(x, BOOK_DIGIT, axis=0), np.delete(y, BOOK_DIGIT), rng, 999, n_train)
+    x_test = np.concatenate([x[[BOOK_DIGIT]], others.x_test])
+    return others._replace(x_test=x_test, y_test=np.append(y[BOOK_DIGIT], others.y_test))
 
 
 def mnist1d(rng, n_train=4000):
@@ -106,15 +111,12 @@ def mnist1d(rng, n_train=4000):
     >>> data = mnist1d(np.random.default_rng(0), n_train=500)
     >>> data.x_train.shape, data.x_test.shape
     ((500, 40), (1000, 40))
+
+    Used from chapter 06 on.
     """
-    check_generator(rng)
-    if not isinstance(n_train, (int, np.integer)) or not 1 <= n_train <= 4000:
-        raise ValueError(f"n_train must be a whole number from 1 to 4000, got {n_train!r}")
     with _lock:
         x, y = _signals()
-    order = rng.permutation(len(x))
-    test, train = order[:1000], order[1000 : 1000 + n_train]
-    return Data(x[train], y[train], x[test], y[test])
+    return _split(x, y, rng, 1000, n_train)
 
 
 _lock = Lock()  # two threads at once would draw from NumPy's global generator in turns
@@ -133,7 +135,16 @@ def _signals():
 
 
 # What NumPy and the zip reader say of a damaged file, or of another kind of file.
-UNREADABLE = (OSError, EOFError, ValueError, AttributeError, TypeError, RuntimeError, zipfile.BadZipFile, zlib.error)
+UNREADABLE = (
+    OSError,
+    EOFError,
+    ValueError,
+    AttributeError,
+    TypeError,
+    RuntimeError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
 
 
 def from_file(path):
@@ -161,10 +172,13 @@ def from_file(path):
     ...     np.savez(pathlib.Path(folder, "mine.npz"), **digits(np.random.default_rng(0))._asdict())
     ...     from_file(pathlib.Path(folder, "mine.npz")).x_test.shape
     (1000, 64)
+
+    Used from chapter 08 on.
     """
     path = Path(path)
     if not path.is_file():
-        raise FileNotFoundError(f"path must name an .npz file with {', '.join(Data._fields)}; there is none at {path}")
+        fields = ", ".join(Data._fields)
+        raise FileNotFoundError(f"path must name an .npz file with {fields}; there is none at {path}")
     try:
         with np.load(path) as arrays:
             parts = {name: arrays[name] for name in Data._fields if name in arrays}
@@ -178,7 +192,7 @@ def from_file(path):
 
 
 def from_openml(name, rng, n_test):
-    """A data set of openml.org by its name, such as "CIFAR_10_small", through scikit-learn, which keeps a copy.
+    """A data set of openml.org by its name, such as "CIFAR_10_small"; scikit-learn keeps a copy.
 
     Parameters
     ----------
@@ -196,19 +210,29 @@ def from_openml(name, rng, n_test):
     ------
     ConnectionError
         No network and no copy.
+
+    Used from chapter 08 on.
     """
     check_generator(rng)
-    if not isinstance(n_test, (int, np.integer)) or n_test < 1:
-        raise ValueError(f"n_test must be a whole number of at least 1, got {n_test!r}")
     try:
         x, y = datasets.fetch_openml(name, return_X_y=True, as_frame=False, parser="liac-arff")
     except OSError as error:
-        raise ConnectionError(f"openml.org does not answer ({error}); give a file to from_file instead") from error
-    if n_test >= len(x):
-        raise ValueError(f"n_test must be from 1 to {len(x) - 1}, got {n_test!r}")
-    order, labels = rng.permutation(len(x)), np.unique(y, return_inverse=True)[1].reshape(np.shape(y))
-    test, train = order[:n_test], order[n_test:]
-    return _checked(Data(x[train], labels[train], x[test], labels[test]))
+        raise ConnectionError(
+            f"openml.org does not answer ({error}); give a file to from_file instead"
+        ) from error
+    labels = np.unique(y, return_inverse=True)[1].reshape(np.shape(y))
+    return _checked(_split(x, labels, rng, n_test))
+
+
+def _split(x, y, rng, n_test, n_train=None):
+    """Draw n_test points for testing and n_train of the others (None: all) for training."""
+    check_generator(rng)
+    n_test = check_count("n_test", n_test, high=len(x) - 1)
+    others = len(x) - n_test
+    n_train = others if n_train is None else check_count("n_train", n_train, high=others)
+    order = rng.permutation(len(x))
+    test, train = order[:n_test], order[n_test : n_test + n_train]
+    return Data(x[train], y[train], x[test], y[test])
 
 
 def _checked(data):
@@ -218,9 +242,13 @@ def _checked(data):
         if x.ndim < 2 or x.dtype.kind not in "biuf" or not np.isfinite(x).all():
             raise ValueError(f"x_{part} must hold finite numbers, a row a point, got {x.dtype} {x.shape}")
         if y.shape != x.shape[:1] or not len(y) or y.dtype.kind not in "iu":
-            raise ValueError(f"y_{part} must hold an integer for each of {len(x)} points, got {y.dtype} {y.shape}")
+            raise ValueError(
+                f"y_{part} must hold an integer for each of {len(x)} points, got {y.dtype} {y.shape}"
+            )
     if data.x_train.shape[1:] != data.x_test.shape[1:]:
-        raise ValueError(f"x_train and x_test must hold alike points, got {data.x_train.shape} and {data.x_test.shape}")
+        raise ValueError(
+            f"x_train and x_test must hold alike points, got {data.x_train.shape} and {data.x_test.shape}"
+        )
     return data
 
 

@@ -1,12 +1,42 @@
-"""The networks that the book follows, with weights drawn by NumPy so that every device starts alike."""
+"""The book's networks, with weights drawn by NumPy so that every device starts alike, and where they run."""
+
+import os
 
 import numpy as np
 import torch
 from torch import nn
 
-from ..checks import check_generator
+from ..checks import check_count, check_generator
 from .data import moons_and_circles
-from .training import device, fit
+from .training import fit
+
+
+def device():
+    """Where networks run: the environment variable MAD_MAX_DEVICE, ``auto`` (default), ``cpu`` or ``cuda``.
+
+    Returns
+    -------
+    torch.device
+
+    Raises
+    ------
+    ValueError
+        Another word, or ``cuda`` on a machine without a usable GPU.
+
+    Examples
+    --------
+    >>> device().type in ("cpu", "cuda")
+    True
+
+    Used from chapter 00 on.
+    """
+    wish = os.environ.get("MAD_MAX_DEVICE", "auto")
+    if wish not in ("auto", "cpu", "cuda"):
+        raise ValueError(f"MAD_MAX_DEVICE must be auto, cpu or cuda, got {wish!r}")
+    has_gpu = torch.cuda.is_available()
+    if wish == "cuda" and not has_gpu:
+        raise ValueError("MAD_MAX_DEVICE is cuda, but torch finds no GPU here; use auto or cpu")
+    return torch.device("cuda" if has_gpu and wish != "cpu" else "cpu")
 
 
 def draw_weights(network, rng, dtype=torch.float64):
@@ -28,6 +58,8 @@ def draw_weights(network, rng, dtype=torch.float64):
     >>> network = draw_weights(nn.Linear(2, 3), np.random.default_rng(0))
     >>> network.bias.tolist()
     [0.0, 0.0, 0.0]
+
+    Built in chapter 04.
     """
     check_generator(rng)
     with torch.no_grad():
@@ -62,10 +94,13 @@ def mlp(sizes, rng, dtype=torch.float64):
     >>> model = mlp([2, 45, 4], np.random.default_rng(0))
     >>> model(torch.zeros(1, 2, dtype=torch.float64, device=device())).shape
     torch.Size([1, 4])
+
+    Used from chapter 03 on.
     """
     check_generator(rng)
-    if len(sizes) < 2 or not all(isinstance(size, (int, np.integer)) and size >= 1 for size in sizes):
+    if len(sizes) < 2:
         raise ValueError(f"sizes must be two or more whole numbers of at least 1, got {sizes!r}")
+    sizes = [check_count("each of sizes", size) for size in sizes]
     if not dtype.is_floating_point:
         raise TypeError(f"dtype must be a torch floating type, got {dtype}")
     layers = []
@@ -92,6 +127,8 @@ def small_cnn(rng, dtype=torch.float64):
     >>> cnn = small_cnn(np.random.default_rng(0))
     >>> cnn(torch.zeros(1, 64, dtype=torch.float64, device=device())).shape
     torch.Size([1, 10])
+
+    Built in chapter 04.
     """
     with torch.random.fork_rng(devices=[]):  # torch's own draw leaves no trace
         network = nn.Sequential(
@@ -134,6 +171,8 @@ def small_resnet(rng, dtype=torch.float64):
     >>> resnet = small_resnet(np.random.default_rng(0))
     >>> resnet(torch.zeros(1, 64, dtype=torch.float64, device=device())).shape
     torch.Size([1, 10])
+
+    Built in chapter 04.
     """
     with torch.random.fork_rng(devices=[]):
         blocks = [Residual(c_in, 3) for c_in in (1, 3, 3, 3)]
@@ -159,6 +198,8 @@ def toy_network(on_step=None):
     >>> predicted = model(torch.from_numpy(x).to(device())).argmax(1).cpu().numpy()
     >>> float((predicted == y).mean())
     1.0
+
+    Used from chapter 00 on.
     """
     rng = np.random.default_rng(1810)
     x, y = moons_and_circles(400, rng)

@@ -1,9 +1,9 @@
-"""Penalties on the overlap of templates or filters, orthogonality by force, and what depends on it."""
+"""Penalties on the overlap of rows, templates that can be penalised, and Gram-Schmidt."""
 
 import torch
 from torch import nn
 
-from ..checks import check_finite, is_floating
+from ..checks import check_finite
 
 
 def overlap(W):
@@ -25,6 +25,8 @@ def overlap(W):
     --------
     >>> overlap(torch.tensor([[1.0, 0.0], [3.0, 1.0]]))
     tensor(18.)
+
+    Built in chapter 08.
     """
     products = _rows(W) @ W.mT
     return (products * (1 - torch.eye(W.shape[-2]).to(W))).square().sum((-2, -1))
@@ -46,6 +48,8 @@ def cosine_overlap(W):
     --------
     >>> cosine_overlap(torch.tensor([[5.0, 0.0], [3.0, 4.0]]))
     tensor(0.7200)
+
+    Built in chapter 08.
     """
     return overlap(nn.functional.normalize(_rows(W), dim=-1))
 
@@ -67,6 +71,8 @@ def length_penalty(W):
     --------
     >>> length_penalty(torch.tensor([[1.0, 0.0], [3.0, 1.0]]))
     tensor(101.)
+
+    Built in chapter 08.
     """
     return _rows(W).square().sum(-1).square().sum(-1)
 
@@ -94,9 +100,13 @@ def templates(logits, x):
     >>> x = torch.tensor([[1.0, -2.0]], requires_grad=True)
     >>> templates(torch.stack([x.relu().sum(1), 3 * x[:, 1]], 1), x).tolist()
     [[[1.0, 0.0], [0.0, 3.0]]]
+
+    Built in chapter 08.
     """
     if not x.requires_grad:
-        raise ValueError("x must require gradients and logits be computed from it; call x.requires_grad_() first")
+        raise ValueError(
+            "x must require gradients and logits be computed from it; call x.requires_grad_() first"
+        )
     columns = [torch.autograd.grad(column.sum(), x, create_graph=True)[0] for column in logits.unbind(-1)]
     return torch.stack(columns, -2)
 
@@ -119,20 +129,26 @@ def gram_schmidt(W):
     >>> gram_schmidt(torch.tensor([[2.0, 0.0], [3.0, 4.0]]))
     tensor([[2., 0.],
             [0., 5.]])
+
+    Built in chapter 16.
     """
     if _rows(W).shape[-2] > W.shape[-1]:
-        raise ValueError(f"W must have at most as many rows as columns to be orthogonal, got {tuple(W.shape)}")
+        raise ValueError(
+            f"W must have at most as many rows as columns to be orthogonal, got {tuple(W.shape)}"
+        )
     Q, R = torch.linalg.qr(W.mT)  # W = R^T Q^T: the columns of Q span the rows, one after the other
     along = R.diagonal(dim1=-2, dim2=-1)
     lengths = W.norm(dim=-1)
     if (along.abs() <= 1e-6 * lengths).any():
-        raise ValueError("W must have linearly independent rows; one of them lies in the span of those before")
+        raise ValueError(
+            "W must have linearly independent rows; one of them lies in the span of those before"
+        )
     return (Q * (along.sign() * lengths)[..., None, :]).mT
 
 
 def _rows(W):
     """W, if it is a matrix of numbers or a stack of such."""
-    if not isinstance(W, torch.Tensor) or not is_floating(W) or W.dim() < 2:
+    if not isinstance(W, torch.Tensor) or not W.is_floating_point() or W.dim() < 2:
         got = f"{W.dtype} {tuple(W.shape)}" if isinstance(W, torch.Tensor) else type(W).__name__
         raise TypeError(f"W must be a floating torch tensor of shape (..., K, D), got {got}")
     check_finite("W", W)

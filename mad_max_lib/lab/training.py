@@ -1,7 +1,6 @@
-"""Training: the rule for the device, one network, many seeds at once, and what their pairs say."""
+"""Training one network, or many side by side, and comparing two treatments pair by pair."""
 
 import copy
-import os
 from numbers import Real
 from typing import NamedTuple
 
@@ -12,33 +11,7 @@ from torch import nn
 from torch.optim.adam import adam
 from tqdm.auto import tqdm
 
-from ..checks import cast, check_generator, check_input, check_parameter, namespace
-
-
-def device():
-    """Where networks run: the environment variable MAD_MAX_DEVICE, ``auto`` (default), ``cpu`` or ``cuda``.
-
-    Returns
-    -------
-    torch.device
-
-    Raises
-    ------
-    ValueError
-        Another word, or ``cuda`` on a machine without a usable GPU.
-
-    Examples
-    --------
-    >>> device().type in ("cpu", "cuda")
-    True
-    """
-    wish = os.environ.get("MAD_MAX_DEVICE", "auto")
-    if wish not in ("auto", "cpu", "cuda"):
-        raise ValueError(f"MAD_MAX_DEVICE must be auto, cpu or cuda, got {wish!r}")
-    has_gpu = torch.cuda.is_available()
-    if wish == "cuda" and not has_gpu:
-        raise ValueError("MAD_MAX_DEVICE is cuda, but torch finds no GPU here; use auto or cpu")
-    return torch.device("cuda" if has_gpu and wish != "cpu" else "cpu")
+from ..checks import array_namespace, cast, check_count, check_generator, check_input, check_parameter
 
 
 def fit(model, x, y, epochs, rng, batch=50, lr=1e-3, on_step=None):
@@ -77,8 +50,10 @@ def fit(model, x, y, epochs, rng, batch=50, lr=1e-3, on_step=None):
     >>> losses = fit(mm.mlp([2, 16, 4], rng), x, y, epochs=20, rng=rng)
     >>> bool(losses[-1] < losses[0])
     True
+
+    Built in chapter 03.
     """
-    _check_run(rng, epochs, batch, lr)
+    epochs, batch = _check_run([rng], epochs, batch, lr)
     x, y = _checked(model, x, y)
     optimizer = _Adam(model.parameters(), lr)
     model.train()
@@ -100,7 +75,7 @@ def fit(model, x, y, epochs, rng, batch=50, lr=1e-3, on_step=None):
 
 
 class _Adam:
-    """torch's Adam in its functional form: the class would load torch's compiler, 70 MB that no chapter needs."""
+    """torch's Adam in its functional form: the class would load torch's compiler, 70 MB more."""
 
     def __init__(self, weights, lr):
         self.weights, self.lr = [weight for weight in weights if weight.requires_grad], lr
@@ -113,18 +88,19 @@ class _Adam:
         state = (self.weights, gradients, self.means, self.squares, self.steps)
         weights, gradients, means, squares, steps = ([part[i] for i in used] for part in state)
         with torch.no_grad():
-            adam(weights, gradients, means, squares, [], steps, amsgrad=False, beta1=0.9, beta2=0.999, lr=self.lr,
-                 weight_decay=0.0, eps=1e-8, maximize=False)  # fmt: skip
+            adam(
+                weights, gradients, means, squares, [], steps, lr=self.lr, beta1=0.9, beta2=0.999, eps=1e-8,
+                weight_decay=0.0, amsgrad=False, maximize=False,
+            )  # fmt: skip
 
 
-def _check_run(rng, epochs, batch, lr):
-    """Raise unless a training run can be made with these."""
-    check_generator(rng)
-    for name, count in {"epochs": epochs, "batch": batch}.items():
-        if not isinstance(count, (int, np.integer)) or count < 1:
-            raise ValueError(f"{name} must be a whole number of at least 1, got {count!r}")
+def _check_run(rngs, epochs, batch, lr):
+    """Return epochs and batch as ints; raise unless a training run can be made with these."""
+    for rng in rngs:
+        check_generator(rng)
     if not isinstance(lr, Real) or not 0.0 < lr < float("inf"):
         raise ValueError(f"lr must be a positive number, got {lr!r}")
+    return check_count("epochs", epochs), check_count("batch", batch)
 
 
 def _checked(model, x, y):
@@ -132,8 +108,8 @@ def _checked(model, x, y):
     parameter = next(model.parameters(), None)
     if parameter is None:
         raise ValueError("model must have parameters to train, got none")
-    namespace(x=x)
-    namespace(y=y)
+    array_namespace(x=x)
+    array_namespace(y=y)
     x, y = torch.as_tensor(x), torch.as_tensor(y)
     x = cast(check_input(x, parameter, "N", *x.shape[1:]), parameter)
     if y.shape != x.shape[:1]:
@@ -198,21 +174,26 @@ def fit_many(models, data, epochs, rngs, batch=50, lr=1e-3, penalty=None, after_
     >>> scores = fit_many([mm.mlp([64, 32, 10], rng) for rng in rngs], data, epochs=20, rngs=rngs, lr=1e-2)
     >>> scores.test.shape, bool((scores.test[:, -1] > 60).all())
     ((3, 20), True)
+
+    Built in chapter 08.
     """
     S = len(models)
     if S < 1 or len(data) != S or len(rngs) != S:
-        raise ValueError(f"models, data and rngs must be lists of one length, got {S}, {len(data)}, {len(rngs)}")
+        lengths = f"{S}, {len(data)}, {len(rngs)}"
+        raise ValueError(f"models, data and rngs must be lists of one length, got {lengths}")
     if len(set(map(repr, models))) > 1:
         raise ValueError("models must be of one architecture; they differ in their layers")
-    for rng in rngs:
-        _check_run(rng, epochs, batch, lr)
+    epochs, batch = _check_run(rngs, epochs, batch, lr)
     if len({tuple(np.shape(part) for part in parts) for parts in data}) > 1:
         raise ValueError("data must have the same sizes for all networks")
-    checked = [(*_checked(model, *d[:2]), *_checked(model, *d[2:])) for model, d in zip(models, data, strict=True)]
+    pairs = zip(models, data, strict=True)
+    checked = [(*_checked(model, *part[:2]), *_checked(model, *part[2:])) for model, part in pairs]
     x, y, x_test, y_test = map(torch.stack, zip(*checked, strict=True))
     weights, buffers = torch.func.stack_module_state(models)
     network = copy.deepcopy(models[0])
-    side_by_side = torch.func.vmap(lambda *state_x: torch.func.functional_call(network, state_x[:2], state_x[2]))
+    side_by_side = torch.func.vmap(
+        lambda *state_x: torch.func.functional_call(network, state_x[:2], state_x[2])
+    )
     optimizer = _Adam(weights.values(), lr)
     each, right = torch.arange(S, device=y.device)[:, None], {"train": [], "test": []}
     for epoch in tqdm(range(epochs), desc=f"training {S} networks", unit="epoch", leave=False):
@@ -225,7 +206,8 @@ def fit_many(models, data, epochs, rngs, batch=50, lr=1e-3, penalty=None, after_
             if penalty:
                 loss = loss + penalty(weights, x_rows, logits)
             if not loss.isfinite():
-                raise FloatingPointError(f"the loss became {loss.item()} in epoch {epoch + 1}; is lr={lr} too big?")
+                when = f"in epoch {epoch + 1}"
+                raise FloatingPointError(f"the loss became {loss.item()} {when}; is lr={lr} too big?")
             optimizer.step(loss)
             if after_step:
                 with torch.no_grad():
@@ -233,7 +215,9 @@ def fit_many(models, data, epochs, rngs, batch=50, lr=1e-3, penalty=None, after_
         network.eval()
         for name, points, labels in (("train", x, y), ("test", x_test, y_test)):
             with torch.no_grad():  # in parts: a thousand images of many networks fill the memory
-                guesses = [side_by_side(weights, buffers, part).argmax(2) for part in points.split(200, dim=1)]
+                guesses = [
+                    side_by_side(weights, buffers, part).argmax(2) for part in points.split(200, dim=1)
+                ]
             right[name].append(100 * (torch.cat(guesses, 1) == labels).double().mean(1).cpu().numpy())
     state = weights | buffers
     for s, model in enumerate(models):
@@ -285,11 +269,15 @@ def paired_difference(treated, control):
     --------
     >>> print(paired_difference(np.array([83.0, 85.0, 84.0]), np.array([80.0, 81.0, 81.0])))
     +3.33 [+1.90, +4.77] undecided, 3 of 3 up
+
+    Built in chapter 08.
     """
     for name, scores in {"treated": treated, "control": control}.items():
         check_parameter(name, scores, "S")
     if len(treated) != len(control) or len(treated) < 2:
-        raise ValueError(f"treated and control must pair two or more seeds, got {len(treated)} and {len(control)}")
+        raise ValueError(
+            f"treated and control must pair two or more seeds, got {len(treated)} and {len(control)}"
+        )
     differences = treated - control
     mean, S = differences.mean(), len(differences)
     half = stdtrit(S - 1, 0.975) * differences.std(ddof=1) / S**0.5

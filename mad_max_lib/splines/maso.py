@@ -1,6 +1,8 @@
-"""The max-affine spline operator, MASO: the object that every chapter is about."""
+"""The max-affine spline operator, class MASO: K units, each the largest of its R affine pieces."""
 
-from ..checks import cast, check_input, check_parameter, namespace
+from array_api_compat import device
+
+from ..checks import array_namespace, cast, check_input, check_parameter
 
 
 class MASO:
@@ -40,15 +42,17 @@ class MASO:
     >>> absolute.codes(np.array([[-3.0], [2.0]]))
     array([[0],
            [1]])
+
+    Built in chapters 01 and 02.
     """
 
     def __init__(self, A, B):
-        namespace(A=A, B=B)
+        xp = array_namespace(A=A, B=B)
         check_parameter("A", A, "K", "R", "D")
         check_parameter("B", B, *A.shape[:2], absent=True)
-        empty = (B == -float("inf")).all(-1)
+        empty = xp.all(B == -float("inf"), axis=1)
         if empty.any():
-            unit = int(empty.nonzero()[0][0])
+            unit = int(xp.nonzero(empty)[0][0])
             raise ValueError(f"B marks all pieces of unit {unit} as absent (-inf); a unit needs at least one")
         self.A, self.B = A, cast(B, A)
 
@@ -62,21 +66,22 @@ class MASO:
         x = check_input(x, self.A, "N", D)
         A, B = cast(self.A, x), cast(self.B, x)
         scores = (x @ A.reshape(K * R, D).T).reshape(-1, K, R) + B
-        if not (namespace(x=x).isfinite(scores) | (scores == B)).all():  # equal: -inf, an absent piece
+        if not (array_namespace(x=x).isfinite(scores) | (scores == B)).all():  # equal: -inf, an absent piece
             raise ValueError(f"x is too large: <A[k, r], x> + B[k, r] must be finite, it overflows {x.dtype}")
         return scores
 
     def codes(self, x):
         """Index of the winning piece of every unit: (N, K) integers; ties go to the lowest."""
-        return self.scores(x).argmax(-1)
+        scores = self.scores(x)
+        return array_namespace(scores=scores).argmax(scores, axis=2)
 
     def __call__(self, x):
         """The output, the largest score of every unit: (N, K)."""
         scores = self.scores(x)
-        N, K, R = scores.shape
-        xp = namespace(scores=scores)
-        winners = scores.argmax(-1).reshape(N * K)
-        return scores.reshape(N * K, R)[xp.arange(N * K), winners].reshape(N, K)
+        xp = array_namespace(scores=scores)
+        N, K, _ = scores.shape
+        points, units = xp.arange(N, device=device(x))[:, None], xp.arange(K, device=device(x))
+        return scores[points, units, xp.argmax(scores, axis=2)]  # xp.max would split the gradient at ties
 
     def slopes(self, x):
         """The matrix A[x] that x is multiplied by, row k from unit k's winner: (N, K, D)."""
@@ -87,9 +92,9 @@ class MASO:
         return self._of_winners(self.B, x)
 
     def _of_winners(self, parameter, x):
-        codes = self.codes(x)
-        units = namespace(codes=codes).arange(codes.shape[1])
-        return cast(parameter, check_input(x, self.A, "N", "D"))[units, codes]
+        x = check_input(x, self.A, "N", self.A.shape[2])
+        units = array_namespace(x=x).arange(self.A.shape[0], device=device(x))
+        return cast(parameter, x)[units, self.codes(x)]
 
     def after(self, W, b):
         """The MASO of ``x -> maso(W x + b)``: an affine step in front is absorbed into the pieces.
@@ -111,7 +116,7 @@ class MASO:
         >>> layer(np.array([[3.0]]))
         array([[3., 0.]])
         """
-        namespace(A=self.A, W=W, b=b)
+        array_namespace(A=self.A, W=W, b=b)
         check_parameter("W", W, self.A.shape[2], "D_in")
         check_parameter("b", b, self.A.shape[2])
         return MASO(self.A @ cast(W, self.A), self.B + self.A @ cast(b, self.A))

@@ -1,16 +1,16 @@
-"""The operators of a deep network, each written as the MASO that it is.
+"""The operators of a deep network as MASOs: dense, convolution, batch norm, ReLU, maxout, pooling.
 
 Images are flattened in C order: the entry of channel c, row i, column j of a ``(C, H, W)`` image
-is number ``(c * H + i) * W + j``. Parameters with values (weights, biases) decide the array library,
-dtype and device; operators without any take a ``like`` array to follow (default: NumPy float64).
+is number ``(c * H + i) * W + j``. An operator with weights follows their array library, dtype and device;
+one without is made of NumPy's float64: ``MASO(torch.from_numpy(m.A), torch.from_numpy(m.B))`` serves torch.
 """
 
 from numbers import Real
 
 import numpy as np
-import torch
+from array_api_compat import device
 
-from ..checks import check_parameter, check_shape, is_floating, namespace
+from ..checks import array_namespace, check_count, check_parameter, check_shape
 from .maso import MASO
 
 
@@ -26,14 +26,16 @@ def dense(W, b):
     --------
     >>> dense(np.array([[1.0, 2.0]]), np.array([0.5]))(np.array([[1.0, 1.0]]))
     array([[3.5]])
+
+    Built in chapter 02.
     """
-    namespace(W=W, b=b)
+    array_namespace(W=W, b=b)
     check_parameter("W", W, "K", "D")
     check_parameter("b", b, W.shape[0])
     return MASO(W[:, None, :], b[:, None])
 
 
-def relu(K, like=None):
+def relu(K):
     """ReLU on K inputs: the larger of the pieces 0 (piece 0) and u (piece 1).
 
     Examples
@@ -41,11 +43,13 @@ def relu(K, like=None):
     >>> relu(1)(np.array([[-2.0], [2.0]]))
     array([[0.],
            [2.]])
+
+    Built in chapter 02.
     """
-    return leaky_relu(K, 0.0, like)
+    return leaky_relu(K, 0.0)
 
 
-def leaky_relu(K, slope, like=None):
+def leaky_relu(K, slope):
     """Leaky ReLU on K inputs: the larger of ``slope * u`` and u, with 0 <= slope < 1.
 
     Examples
@@ -53,13 +57,15 @@ def leaky_relu(K, slope, like=None):
     >>> leaky_relu(1, 0.1)(np.array([[-2.0], [2.0]]))
     array([[-0.2],
            [ 2. ]])
+
+    Built in chapter 02.
     """
     if not isinstance(slope, Real) or not 0.0 <= slope < 1.0:
         raise ValueError(f"slope must be a number in [0, 1), got {slope!r}; above 1 it is no maximum")
-    return _elementwise(K, slope, 1.0, like)
+    return _elementwise(K, slope, 1.0)
 
 
-def absolute(K, like=None):
+def absolute(K):
     """Absolute value on K inputs: the larger of -u (piece 0) and u (piece 1).
 
     Examples
@@ -67,11 +73,13 @@ def absolute(K, like=None):
     >>> absolute(1)(np.array([[-2.0], [2.0]]))
     array([[2.],
            [2.]])
+
+    Built in chapter 02.
     """
-    return _elementwise(K, -1.0, 1.0, like)
+    return _elementwise(K, -1.0, 1.0)
 
 
-def maxout(K, R, like=None):
+def maxout(K, R):
     """Largest of each group of R consecutive inputs: (N, K * R) to (N, K); also channel max-pooling.
 
     ``maxout(K, R).after(W, b)`` is a maxout layer whose pieces are the rows of W.
@@ -80,9 +88,11 @@ def maxout(K, R, like=None):
     --------
     >>> maxout(2, 3)(np.array([[1.0, 5.0, 2.0, -1.0, -3.0, -2.0]]))
     array([[ 5., -1.]])
+
+    Built in chapter 02.
     """
-    _check_counts("K and R", K, R)
-    return MASO(_eye(K * R, like).reshape(K, R, K * R), _zeros((K, R), like))
+    K, R = check_count("K", K), check_count("R", R)
+    return MASO(np.eye(K * R).reshape(K, R, K * R), np.zeros((K, R)))
 
 
 def batch_norm(mean, variance, gamma, delta, eps=1e-5, input_shape=None):
@@ -104,9 +114,11 @@ def batch_norm(mean, variance, gamma, delta, eps=1e-5, input_shape=None):
     >>> one = np.ones(1)
     >>> batch_norm(mean=2 * one, variance=one, gamma=3 * one, delta=one, eps=0.0)(np.array([[4.0]]))
     array([[7.]])
+
+    Built in chapter 02.
     """
     parameters = {"mean": mean, "variance": variance, "gamma": gamma, "delta": delta}
-    xp = namespace(**parameters)
+    xp = array_namespace(**parameters)
     for name, value in parameters.items():
         check_parameter(name, value, mean.shape[0] if name != "mean" else "C")
     if not isinstance(eps, Real) or not 0.0 <= eps < float("inf"):
@@ -122,7 +134,8 @@ def batch_norm(mean, variance, gamma, delta, eps=1e-5, input_shape=None):
         check_shape("mean", mean, C)
         channel = np.arange(C).repeat(H * W)
         scale, shift = scale[channel], shift[channel]
-    return MASO((_eye(len(scale), scale) * scale)[:, None, :], shift[:, None])
+    diagonal = xp.eye(len(scale), dtype=scale.dtype, device=device(scale)) * scale
+    return MASO(diagonal[:, None, :], shift[:, None])
 
 
 def conv2d(W, b, input_shape, stride=1, padding=0, dilation=1, groups=1, padding_mode="zeros"):
@@ -151,13 +164,15 @@ def conv2d(W, b, input_shape, stride=1, padding=0, dilation=1, groups=1, padding
     >>> mean_of_two.A[:, 0]
     array([[0.5, 0.5, 0. ],
            [0. , 0.5, 0.5]])
+
+    Built in chapter 02.
     """
-    namespace(W=W, b=b)
+    xp = array_namespace(W=W, b=b)
     check_parameter("W", W, "C_out", "C_in // groups", "kernel_h", "kernel_w")
     check_parameter("b", b, W.shape[0])
     C_in, H, width = _image_shape(input_shape)
     C_out, per_group, *kernel = W.shape
-    _check_counts("groups", groups)
+    groups = check_count("groups", groups)
     if C_in != per_group * groups or C_out % groups:
         raise ValueError(
             f"groups={groups} does not fit: W has {C_out} output channels and {per_group} input channels "
@@ -165,7 +180,7 @@ def conv2d(W, b, input_shape, stride=1, padding=0, dilation=1, groups=1, padding
         )
     taps = _taps((H, width), kernel, stride, padding, dilation, padding_mode)
     places = np.arange(len(taps))
-    C = _zeros((C_out, len(taps), C_in, H * width), W)
+    C = xp.zeros((C_out, len(taps), C_in, H * width), dtype=W.dtype, device=device(W))
     for c in range(C_out):
         first = (c // (C_out // groups)) * per_group
         for t, pixel in enumerate(taps.T):  # one kernel entry at a time: no pixel is met twice
@@ -175,7 +190,7 @@ def conv2d(W, b, input_shape, stride=1, padding=0, dilation=1, groups=1, padding
     return MASO(C.reshape(len(channel), 1, C_in * H * width), b[channel, None])
 
 
-def max_pool2d(input_shape, kernel, stride=None, padding=0, dilation=1, like=None):
+def max_pool2d(input_shape, kernel, stride=None, padding=0, dilation=1):
     """Two-dimensional max-pooling: one piece for each entry of a window.
 
     Window entries that fall into the padding are absent pieces, so they never win.
@@ -190,29 +205,30 @@ def max_pool2d(input_shape, kernel, stride=None, padding=0, dilation=1, like=Non
     --------
     >>> max_pool2d((1, 2, 2), 2)(np.array([[1.0, 7.0, 3.0, 5.0]]))
     array([[7.]])
+
+    Built in chapter 02.
     """
-    A, absent = _windows(input_shape, kernel, stride, padding, dilation, like)
+    A, absent = _windows(input_shape, kernel, stride, padding, dilation)
     if absent.all(1).any():
         raise ValueError(f"padding={padding} leaves a window that sees nothing of input_shape={input_shape}")
-    B = _zeros(absent.shape, like)
-    B[absent] = -float("inf")
-    return MASO(A, B)
+    return MASO(A, np.where(absent, -np.inf, 0.0))
 
 
-def average_pool2d(input_shape, kernel, stride=None, padding=0, like=None):
+def average_pool2d(input_shape, kernel, stride=None, padding=0):
     """Two-dimensional average pooling: affine, one piece a unit; the padding counts as zeros.
 
     Examples
     --------
     >>> average_pool2d((1, 2, 2), 2)(np.array([[1.0, 7.0, 3.0, 5.0]]))
     array([[4.]])
+
+    Built in chapter 02.
     """
-    A, _ = _windows(input_shape, kernel, stride, padding, 1, like)
-    mean = A.mean(1)[:, None, :]
-    return MASO(mean, _zeros(mean.shape[:2], like))
+    A, _ = _windows(input_shape, kernel, stride, padding, 1)
+    return MASO(A.mean(axis=1, keepdims=True), np.zeros((len(A), 1)))
 
 
-def _windows(input_shape, kernel, stride, padding, dilation, like):
+def _windows(input_shape, kernel, stride, padding, dilation):
     """The pieces e_d of every pooling window, (K, R, D), and which of them lie in the padding."""
     C, H, W = _image_shape(input_shape)
     kernel = _pair("kernel", kernel, 1)
@@ -220,7 +236,7 @@ def _windows(input_shape, kernel, stride, padding, dilation, like):
     if any(2 * p > k for p, k in zip(padding, kernel, strict=True)):
         raise ValueError(f"padding must be at most half of kernel, got padding {padding} for kernel {kernel}")
     taps = _taps((H, W), kernel, kernel if stride is None else stride, padding, dilation, "zeros")
-    A = _zeros((C, *taps.shape, C, H * W), like)
+    A = np.zeros((C, *taps.shape, C, H * W))
     place, tap = np.nonzero(taps >= 0)
     for c in range(C):
         A[c, place, tap, c, taps[place, tap]] = 1.0
@@ -248,47 +264,21 @@ def _taps(size, kernel, stride, padding, dilation, padding_mode):
     return pixel.reshape(len(lines[0]) * len(lines[1]), -1)
 
 
-def _elementwise(K, low, high, like):
+def _elementwise(K, low, high):
     """One unit a number u, the larger of ``low * u`` and ``high * u``."""
-    _check_counts("K", K)
-    A = _zeros((K, 2, K), like)
-    unit = np.arange(K)
-    A[unit, 0, unit], A[unit, 1, unit] = low, high
-    return MASO(A, _zeros((K, 2), like))
+    K = check_count("K", K)
+    return MASO(np.stack([low * np.eye(K), high * np.eye(K)], axis=1), np.zeros((K, 2)))
 
 
-def _zeros(shape, like):
-    """Zeros with the library, dtype and device of ``like`` (None: NumPy float64)."""
-    if like is None:
-        return np.zeros(shape)
-    xp = namespace(like=like)
-    if not is_floating(like):
-        raise TypeError(f"like must hold floating-point numbers, got {like.dtype}")
-    where = {"device": like.device} if xp is torch else {}
-    return xp.zeros(shape, dtype=like.dtype, **where)
-
-
-def _eye(K, like):
-    eye = _zeros((K, K), like)
-    eye[np.arange(K), np.arange(K)] = 1.0
-    return eye
-
-
-def _pair(name, value, least):
-    """A setting for rows and columns from one integer or two."""
-    pair = tuple(value) if isinstance(value, (tuple, list)) else (value, value)
-    if len(pair) != 2 or not all(isinstance(v, (int, np.integer)) and v >= least for v in pair):
-        raise ValueError(f"{name} must be an integer of at least {least}, or two of them, got {value!r}")
-    return pair
-
-
-def _check_counts(name, *counts):
-    if not all(isinstance(n, (int, np.integer)) and n >= 1 for n in counts):
-        raise ValueError(f"{name} must be whole and at least 1, got {', '.join(map(repr, counts))}")
+def _pair(name, value, low):
+    """A setting for rows and columns, as two integers, from one or two."""
+    pair = value if isinstance(value, (tuple, list)) else (value, value)
+    if len(pair) != 2:
+        raise ValueError(f"{name} must be one whole number or two, got {value!r}")
+    return tuple(check_count(name, v, low) for v in pair)
 
 
 def _image_shape(input_shape):
     if not isinstance(input_shape, (tuple, list)) or len(input_shape) != 3:
         raise ValueError(f"input_shape must be (channels, rows, columns), got {input_shape!r}")
-    _check_counts("input_shape", *input_shape)
-    return tuple(input_shape)
+    return tuple(check_count("each entry of input_shape", size) for size in input_shape)

@@ -1,20 +1,21 @@
-"""From hard to soft: how much each piece of a max-affine unit counts, by one number beta."""
+"""The posterior of the pieces of a max-affine unit, from soft to hard, and what is computed by it."""
 
 from itertools import product
 from numbers import Real
 
 import numpy as np
+from array_api_compat import device
 
-from ..checks import cast, check_finite, is_floating, namespace
+from ..checks import array_namespace, cast, check_finite
 from .maso import MASO
 
 
 def posterior(scores, beta):
     """Weight the R pieces of a unit, from all alike (beta = 0) to the winner alone (beta = 1).
 
-    At beta = 1/2 the weights are a softmax: the posterior probabilities of the pieces in a Gaussian mixture with
-    noise of width 1. Otherwise they are the softmax of eta times the scores, with eta = beta / (1 - beta): the
-    weights t, adding up to 1, that make ``beta * sum(t * scores) + (1 - beta) * entropy(t)`` largest.
+    At beta = 1/2 the weights are a softmax: the posterior probabilities of the pieces in a Gaussian mixture
+    with noise of width 1. Otherwise they are the softmax of eta times the scores, eta = beta / (1 - beta):
+    the weights t, adding up to 1, that make ``beta * sum(t * scores) + (1 - beta) * entropy(t)`` largest.
     Source: Balestriero and Baraniuk, *From Hard to Soft*, beta-VQ.
 
     Parameters
@@ -35,24 +36,26 @@ def posterior(scores, beta):
     array([0., 1.])
     >>> posterior(np.array([1.0, 3.0]), 0.5).round(3)
     array([0.119, 0.881])
+
+    Built in chapters 14 and 15.
     """
-    xp = namespace(scores=scores)
-    if not is_floating(scores) or scores.ndim < 1 or scores.shape[-1] < 1:
+    xp = array_namespace(scores=scores)
+    if not xp.isdtype(scores.dtype, "real floating") or scores.ndim < 1 or scores.shape[-1] < 1:
         raise TypeError(f"scores must be a floating array (..., R), got {scores.dtype} {tuple(scores.shape)}")
     check_finite("scores", scores, absent=True)
     beta = check_beta(beta)
-    best = xp.amax(scores, -1)[..., None]
+    best = xp.max(scores, axis=-1, keepdims=True)
     if xp.isinf(best).any():
         raise ValueError("scores must have a piece that is not absent (-inf) in every row")
     if beta == 1:
-        winners = scores == best
-        return cast(winners & (winners.cumsum(-1) == 1), scores)
+        winners = xp.argmax(scores, axis=-1, keepdims=True)
+        return cast(winners == xp.arange(scores.shape[-1], device=device(scores)), scores)
     present = ~xp.isinf(scores)
-    behind = xp.where(present, scores / 2 - best / 2, 0 * best)  # halves: the difference may be too large
+    behind = xp.where(present, scores / 2 - best / 2, 0.0)  # halves: the difference may be too large
     steepness = min(2 * beta / (1 - beta), float(xp.finfo(scores.dtype).max))
     with np.errstate(over="ignore"):  # exp(-inf) = 0 is right
-        weights = xp.exp(steepness * behind) * present
-    return weights / weights.sum(-1)[..., None]
+        weights = xp.where(present, xp.exp(steepness * behind), 0.0)
+    return weights / xp.sum(weights, axis=-1, keepdims=True)
 
 
 def beta_vq(maso, x, beta):
@@ -77,20 +80,24 @@ def beta_vq(maso, x, beta):
     >>> from mad_max_lib.splines.operators import relu
     >>> beta_vq(relu(1), np.array([[2.0]]), 0.5).round(3)
     array([[1.762]])
+
+    Built in chapter 14.
     """
     if not isinstance(maso, MASO):
         raise TypeError(f"maso must be a MASO, got {type(maso).__name__}")
     scores = maso.scores(x)
     weights = posterior(scores, beta)
-    return (weights * namespace(x=x).where(weights > 0, scores, 0 * weights)).sum(-1)
+    xp = array_namespace(scores=scores)
+    return xp.sum(weights * xp.where(weights > 0, scores, 0.0), axis=2)  # 0 times -inf would be NaN
 
 
 def joint_scores(maso, x):
     """The score of every joint choice of pieces of all units, as one mixture explains the input by their sum.
 
-    A choice t = (t_1 .. t_K) scores what its pieces score, less the products of the slopes of different units:
-    ``sum_k s_k - sum_{k < j} <a_k, a_j>``. Where slopes of different units are orthogonal the best choice is each
-    unit's own. There are R^K choices: for small K only. Source: Balestriero and Baraniuk, *From Hard to Soft*.
+    A choice t = (t_1 .. t_K) scores what its pieces score, less the products of the slopes of different
+    units: ``sum_k s_k - sum_{k < j} <a_k, a_j>``. Where slopes of different units are orthogonal the best
+    choice is each unit's own. There are R^K choices: for small K only.
+    Source: Balestriero and Baraniuk, *From Hard to Soft*.
 
     Parameters
     ----------
@@ -101,7 +108,7 @@ def joint_scores(maso, x):
     Returns
     -------
     scores : (N, R^K) array
-    choices : (R^K, K) integers, in lexical order
+    choices : (R^K, K) NumPy integers, in lexical order
 
     Examples
     --------
@@ -110,17 +117,20 @@ def joint_scores(maso, x):
     >>> scores, choices = joint_scores(layer, np.array([[1.0, 0.5]]))
     >>> scores.tolist(), choices[scores.argmax()].tolist()
     ([[0.0, 1.5, 1.0, 1.5]], [0, 1])
+
+    Built in chapter 16.
     """
     if not isinstance(maso, MASO):
         raise TypeError(f"maso must be a MASO, got {type(maso).__name__}")
+    xp = array_namespace(A=maso.A)
     K, R, _ = maso.A.shape
     if R**K > 2**16:
         raise ValueError(f"maso must have at most 2^16 joint choices, got {R}^{K}")
     choices = np.array(list(product(range(R), repeat=K)))
     units = np.arange(K)
     slopes = maso.A[units, choices]  # (R^K, K, D)
-    overlaps = ((slopes.sum(1) ** 2).sum(1) - (slopes**2).sum((1, 2))) / 2
-    scores = maso.scores(x)[:, units, choices].sum(2)
+    overlaps = (xp.sum(xp.sum(slopes, axis=1) ** 2, axis=1) - xp.sum(slopes**2, axis=(1, 2))) / 2
+    scores = xp.sum(maso.scores(x)[:, units, choices], axis=2)
     return scores - cast(overlaps, scores), choices
 
 
