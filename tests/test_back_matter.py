@@ -71,7 +71,9 @@ def readings(page):
     return re.findall(r"\*([^*]{12,})\*", part[1]) if part else []
 
 
-@pytest.mark.parametrize("path", sorted(publish.NOTEBOOKS.glob("[0-9][0-9]_*.ipynb")), ids=lambda path: path.name)
+@pytest.mark.parametrize(
+    "path", sorted(publish.NOTEBOOKS.glob("[0-9][0-9]_*.ipynb")), ids=lambda path: path.name
+)
 def test_what_a_chapter_recommends_is_among_the_references(path):
     entries = [line.lower() for source in markdown("references") for line in source.splitlines()]
     titles = readings(Page(path))
@@ -81,7 +83,11 @@ def test_what_a_chapter_recommends_is_among_the_references(path):
 
 
 def test_the_glossary_is_in_order():
-    words = [word.lower() for source in markdown("glossary") for word in re.findall(r"^\*\*(.+?)\.\*\*", source, re.M)]
+    words = [
+        word.lower()
+        for source in markdown("glossary")
+        for word in re.findall(r"^\*\*(.+?)\.\*\*", source, re.M)
+    ]
     letters = [re.sub(r"[^a-z]", "", word) for word in words]
     assert len(words) > 40 and letters == sorted(letters)
 

@@ -1,7 +1,7 @@
 """Chapters in a real JupyterLab in a real browser: every cell runs, every slider redraws its picture.
 
-The chapters with sliders, or those named by MAD_MAX_BROWSER_CHAPTERS="00 02"; with MAD_MAX_SCREENSHOTS=folder a
-picture of every screen is kept.
+The chapters with sliders, or those named by MAD_MAX_BROWSER_CHAPTERS="00 02"; with MAD_MAX_SCREENSHOTS=folder
+a picture of every screen is kept.
 """
 
 import base64
@@ -198,7 +198,8 @@ class Reader:
             except playwright.TimeoutError:
                 pass  # an equal picture is not sent again
             after = inside(picture)
-            changed, before = changed or (abs(after - before) > 0.1).any(), after  # a palette may shift a shade
+            changed |= (abs(after - before) > 0.1).any()  # a palette may shift a shade
+            before = after
             said = box.locator(".widget-html pre")
             if said.count():
                 return self.problems.append(f"{name} shows an error: {said.inner_text()}")

@@ -22,7 +22,8 @@ from mad_max_lib.exercises import all_exercises
 
 NOT_COUNTED = {"exercise", "hint", "solution", "check", "navigation"}
 EXERCISE = r"^### Exercise (\d+\.\d+)"
-SCOPES = (ast.FunctionDef, ast.Lambda, ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp, ast.ClassDef)
+COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
+SCOPES = (ast.FunctionDef, ast.Lambda, ast.ClassDef, *COMPREHENSIONS)
 HEADING = r"^(#{1,6}) +(.+?) *$"
 
 
@@ -257,12 +258,16 @@ def assigned(tree):
     """Global names that a cell assigns, loops over or defines."""
     inner = [node for node in ast.walk(tree) if isinstance(node, SCOPES)]
     local = {name for scope in inner for name in ast.walk(scope) if name is not scope}
-    names = {n.id for n in ast.walk(tree) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store) and n not in local}
+    names = {
+        n.id
+        for n in ast.walk(tree)
+        if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store) and n not in local
+    }
     return names | {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}
 
 
 def read_by(node, functions, seen=()):
-    """Global names that a drawing function reads, itself or through the functions of the page that it calls."""
+    """Global names that a drawing function reads, itself or through functions of the page that it calls."""
     if isinstance(node, ast.Name) and node.id in functions:
         node = functions[node.id]
     parts = list(ast.walk(node))
@@ -280,8 +285,12 @@ def check_contrast(page):
     for call in (node for tree in trees(page) for node in ast.walk(tree) if isinstance(node, ast.Call)):
         values = [keyword.value for keyword in call.keywords if keyword.arg in ("color", "c")]
         if getattr(call.func, "attr", "") in WRITING:
-            found += [f"pale words, {part!r}, in {ast.unparse(call)[:60]!r}" for value in values
-                      for part in map(colour, ast.walk(value)) if part and 1.1 < contrast(part) < 4.5]  # fmt: skip
+            found += [
+                f"pale words, {part!r}, in {ast.unparse(call)[:60]!r}"
+                for value in values
+                for part in map(colour, ast.walk(value))
+                if part and 1.1 < contrast(part) < 4.5
+            ]
     return found
 
 
@@ -303,6 +312,10 @@ def contrast(colour):
 
 CHECKS = [check_stored_form, check_outputs, check_limits, check_headings, check_code, check_figures,
           check_exercises, check_links, check_symbols, check_sliders, check_contrast]  # fmt: skip
+
+
+def test_there_are_notebooks_to_check():
+    assert len(list(publish.NOTEBOOKS.glob("*.ipynb"))) > 20
 
 
 @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
@@ -397,9 +410,14 @@ BROKEN = {
     "2 H1": (check_headings, add(new_markdown_cell("# Another"))),
     "0 H1": (check_headings, put(0, source="## A toy")),
     "skipped before 'Deep'": (check_headings, add(new_markdown_cell("#### Deep"))),
-    "reads 'height'": (check_sliders, add(*[code(line) for line in (
-        "height = 1\n\ndef line(ax): ax.plot([0, height])\n\ndef draw(ax, k): line(ax)",
-        "mm.Explorer(draw, k=(0, 1))", "for height in range(3): pass")])),
+    "reads 'height'": (
+        check_sliders,
+        add(
+            code("height = 1\n\ndef line(ax): ax.plot([0, height])\n\ndef draw(ax, k): line(ax)"),
+            code("mm.Explorer(draw, k=(0, 1))"),
+            code("for height in range(3): pass"),
+        ),
+    ),
     "pip": (check_code, add(code("%pip install x"))),
     "a URL": (check_code, add(code('x = "https://example.org"'))),
     "a download": (check_code, add(code("load(download=True)"))),
@@ -413,7 +431,7 @@ BROKEN = {
     "registered and not in": (check_exercises, put(3, source="### Exercise 1.9\nWhat you should see: this.")),
     "neither a check nor": (check_exercises, put(7, source="### Exercise 1.2: two\nGuess.")),
     "tagged 'exercise'": (check_exercises, put(4, metadata={})),
-    'tagged \'check\' with check("1.1"': (check_exercises, put(5, source='mm.check("1.2", one)')),
+    "tagged 'check' with check(\"1.1\"": (check_exercises, put(5, source='mm.check("1.2", one)')),
     "tagged 'solution'": (check_exercises, lambda cells: cells.pop(6)),
     "two headings": (check_exercises, put(8, source="### Exercise 1.2\nWhat you should see: this.")),
     "leads nowhere": (check_links, add(new_markdown_cell("[gone](02_gone.ipynb)"))),

@@ -29,8 +29,9 @@ def ranges(lines):
 
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
-READING = ranges(PROJECT["dependencies"])
-TESTING = ranges(PROJECT["optional-dependencies"]["test"])
+EXTRAS = PROJECT["optional-dependencies"]
+READING = ranges(PROJECT["dependencies"] + EXTRAS["book"])
+TESTING = ranges(EXTRAS["test"])
 
 
 def conda_and_pip_lines():
@@ -99,8 +100,14 @@ def start(folder, *words, before="pass", **environment):
     """Run book.py, with some Python done `before`."""
     code = f"import runpy, sys; {before}; runpy.run_path('book.py', run_name='__main__')"
     kept = {name: value for name, value in os.environ.items() if not name.upper().startswith(("PIP_", "NO_"))}
-    return subprocess.run([sys.executable, "-P", "-c", code, *words], cwd=folder, env=kept | environment,
-                          capture_output=True, text=True, timeout=60)
+    return subprocess.run(
+        [sys.executable, "-P", "-c", code, *words],
+        cwd=folder,
+        env=kept | environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
 
 
 def test_help_and_an_unknown_command_show_the_usage(copy):
@@ -115,8 +122,10 @@ def test_help_and_an_unknown_command_show_the_usage(copy):
 def test_an_old_python_is_told_so(copy, version):
     answer = start(copy, before=f"sys.version_info = {version}")
     assert answer.returncode == 1 and not (copy / ".venv").exists()
-    assert answer.stderr == (f"The book needs Python 3.11 or newer and this is Python 3.{version[1]}: "
-                             "install a newer one from python.org, then start again with it.\n")
+    assert answer.stderr == (
+        f"The book needs Python 3.11 or newer and this is Python 3.{version[1]}: "
+        "install a newer one from python.org, then start again with it.\n"
+    )
 
 
 def test_an_old_python_can_read_the_file():
@@ -132,11 +141,13 @@ def test_a_python_without_venv_names_the_package(copy, module):
 
 def test_without_a_network_one_sentence_and_nothing_half_made(copy):
     nowhere = "http://127.0.0.1:9"  # a port where nobody listens
-    answer = start(copy, "test", http_proxy=nowhere, https_proxy=nowhere,
-                   PIP_CONFIG_FILE=os.devnull, PIP_RETRIES="0")
+    answer = start(
+        copy, "test", http_proxy=nowhere, https_proxy=nowhere, PIP_CONFIG_FILE=os.devnull, PIP_RETRIES="0"
+    )
     assert answer.returncode == 1 and not (copy / ".venv").exists()
-    assert answer.stderr == ("The packages could not be downloaded: "
-                             "check the network (or the proxy), then start again.\n")
+    assert answer.stderr == (
+        "The packages could not be downloaded: check the network (or the proxy), then start again.\n"
+    )
 
 
 def test_an_environment_made_by_somebody_else_is_left_alone(copy):
@@ -150,12 +161,16 @@ def test_an_environment_made_by_somebody_else_is_left_alone(copy):
 # --- book.py from the inside -----------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("trouble, sentence", [
-    (KeyboardInterrupt(), "Stopped before"),
-    (OSError(28, "No space left on device"), "The disk is full"),
-    (OSError(30, "Read-only file system"), "Nothing can be written in"),
-    (OSError(5, "Input/output error"), "The set-up failed ([Errno 5] Input/output error)"),
-], ids=["ctrl-c", "full", "read-only", "other"])
+@pytest.mark.parametrize(
+    "trouble, sentence",
+    [
+        (KeyboardInterrupt(), "Stopped before"),
+        (OSError(28, "No space left on device"), "The disk is full"),
+        (OSError(30, "Read-only file system"), "Nothing can be written in"),
+        (OSError(5, "Input/output error"), "The set-up failed ([Errno 5] Input/output error)"),
+    ],
+    ids=["ctrl-c", "full", "read-only", "other"],
+)
 def test_a_set_up_that_stops_leaves_nothing(book, monkeypatch, trouble, sentence):
     def stop(*_, **__):
         raise trouble
@@ -166,13 +181,19 @@ def test_a_set_up_that_stops_leaves_nothing(book, monkeypatch, trouble, sentence
     assert sentence in stopped.value.code and not book.VENV.exists()
 
 
-@pytest.mark.parametrize("output, sentence", [
-    ("ERROR: Could not install packages due to an OSError: [Errno 28] No space left on device", "is full"),
-    ("WARNING: Retrying (...) after connection broken by 'NewConnectionError(...)'", "check the network"),
-    ("ERROR: No matching distribution found for setuptools>=77", "check the network"),
-    ("ERROR: No matching distribution found for torch==2.13.0", "is not yet made for Python"),
-    ("Collecting a\nERROR: Cannot install a\nERROR: See more", "The set-up failed (Cannot install a)"),
-])
+@pytest.mark.parametrize(
+    "output, sentence",
+    [
+        (
+            "ERROR: Could not install packages due to an OSError: [Errno 28] No space left on device",
+            "is full",
+        ),
+        ("WARNING: Retrying (...) after connection broken by 'NewConnectionError(...)'", "check the network"),
+        ("ERROR: No matching distribution found for setuptools>=77", "check the network"),
+        ("ERROR: No matching distribution found for torch==2.13.0", "is not yet made for Python"),
+        ("Collecting a\nERROR: Cannot install a\nERROR: See more", "The set-up failed (Cannot install a)"),
+    ],
+)
 def test_what_pip_says_becomes_a_sentence(book, output, sentence):
     assert sentence in book.explain(output)
 
@@ -206,9 +227,15 @@ def test_the_running_python_is_used_where_it_has_everything(book, monkeypatch):
     assert book.environment(True) == sys.executable and len(made) == 1
 
 
-@pytest.mark.parametrize("platform, driver, cpu", [
-    ("linux", None, True), ("linux", "nvidia-smi", False), ("darwin", None, False), ("win32", None, False),
-])
+@pytest.mark.parametrize(
+    "platform, driver, cpu",
+    [
+        ("linux", None, True),
+        ("linux", "nvidia-smi", False),
+        ("darwin", None, False),
+        ("win32", None, False),
+    ],
+)
 def test_the_cpu_wheel_is_for_linux_without_an_nvidia_driver(book, monkeypatch, platform, driver, cpu):
     monkeypatch.setattr(sys, "platform", platform)
     monkeypatch.setattr(shutil, "which", lambda name: driver)

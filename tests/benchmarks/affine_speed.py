@@ -18,13 +18,15 @@ def networks():
     c, relu, pool = nn.Conv2d, nn.ReLU, nn.MaxPool2d
     return {
         "MLP 784-512-512-10": (
-            nn.Sequential(nn.Linear(784, 512), relu(), nn.Linear(512, 512), relu(), nn.Linear(512, 10)), (784,)),
+            nn.Sequential(nn.Linear(784, 512), relu(), nn.Linear(512, 512), relu(), nn.Linear(512, 10)),
+            (784,)),
         "CNN 3-16-32-32, fc": (
-            nn.Sequential(c(3, 16, 3, padding=1), relu(), c(16, 32, 3, 2, 1), relu(), c(32, 32, 3, 2, 1), relu(),
-                          nn.Flatten(), nn.Linear(2048, 10)), (3, 32, 32)),
+            nn.Sequential(c(3, 16, 3, padding=1), relu(), c(16, 32, 3, 2, 1), relu(), c(32, 32, 3, 2, 1),
+                          relu(), nn.Flatten(), nn.Linear(2048, 10)), (3, 32, 32)),
         "CNN with batch norm and pooling": (
-            nn.Sequential(c(3, 16, 3, padding=1), nn.BatchNorm2d(16), relu(), pool(2), c(16, 32, 3, padding=1),
-                          nn.BatchNorm2d(32), relu(), pool(2), nn.Flatten(), nn.Linear(2048, 10)), (3, 32, 32)),
+            nn.Sequential(c(3, 16, 3, padding=1), nn.BatchNorm2d(16), relu(), pool(2),
+                          c(16, 32, 3, padding=1), nn.BatchNorm2d(32), relu(), pool(2),
+                          nn.Flatten(), nn.Linear(2048, 10)), (3, 32, 32)),
     }  # fmt: skip
 
 

@@ -19,10 +19,15 @@ def main():
         codes = mm.region_codes(torch.relu, x)
         bits = codes[0].numpy()
         ours, theirs = mm.vq_distance(codes, codes).numpy(), cdist(bits, bits, "hamming")
-        times = best({"scipy": lambda b=bits: cdist(b, b, "hamming"), "ours": lambda c=codes: mm.vq_distance(c, c)}, 3)
+        times = best(
+            {"scipy": lambda b=bits: cdist(b, b, "hamming"), "ours": lambda c=codes: mm.vq_distance(c, c)}, 3
+        )
         floor = 2 * N * N * 1024 / rate
-        print(f"{N} x {N} codes of 1,024 bits: {1e3 * times['ours']:6.1f} ms, scipy {times['scipy'] / times['ours']:.1f} times "
-              f"as long; {times['ours'] / floor:.1f} times the arithmetic; largest difference {abs(ours - theirs).max():.0e}")  # fmt: skip
+        ratio, error = times["scipy"] / times["ours"], abs(ours - theirs).max()
+        print(
+            f"{N} x {N} codes of 1,024 bits: {1e3 * times['ours']:6.1f} ms, scipy {ratio:.1f} times as long; "
+            f"{times['ours'] / floor:.1f} times the arithmetic; largest difference {error:.0e}"
+        )
 
 
 if __name__ == "__main__":
