@@ -1,34 +1,40 @@
-"""Exercises: checks that answer with one line, tested solutions, and the wrong answers they must catch.
+"""Exercises: checks that answer with one line, tested solutions, and the mistakes that they know.
 
-A check is an ordinary function that receives the reader's attempt and raises ``Wrong`` with a question;
-it is registered with its reference solution and the misconceptions that tests see rejected.
+Each chapter's exercises stand in one module. Most are told by a solution, the cases on which an attempt is
+tried, and the known mistakes, each with the question that leads on from it:
+
+    def halfway(a, b):
+        return (a + b) / 2
+
+    def _longer(a, b):
+        return a + b
+
+    exercise("7.1", solution=halfway, cases=[(1.0, 4.0), (2.0, 2.0)],
+             wrong={_longer: "your answer lies beyond both points. By what is a sum of two divided?"},
+             otherwise=lambda got, truth, a, b: f"between {a} and {b} you find {got}. Is it as far from
+             both?")
+
+An attempt that agrees with the solution on all cases is right; one that agrees with a known mistake on all
+cases hears its question; any other hears ``otherwise``. For an answer that is no function, the known mistakes
+are values: ``solution=[1, 3], wrong={(3, 1): "which comes first?"}``. What has no table of cases, such as a
+problem for credit, is checked by its properties: ``@exercise("7.2") def check_7_2(attempt): ask(...,
+"question?")``.
 """
 
-import copy
 import importlib
 import inspect
 import os
-import pickle
 import pkgutil
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from IPython.display import Markdown, display
 
+from .answers import NotAttempted, Wrong, as_arrays, ask, call, close, shape_of, value, within
 
-class Wrong(Exception):
-    """The attempt is not right yet; the message asks the reader a question and never tells the answer."""
-
-
-def ask(holds, question):
-    """Go on if the answer holds, else ask the question that may lead further."""
-    if not holds:
-        raise Wrong(question)
-
-
-class _NotAttempted(Exception):
-    """The stub is still in place."""
+__all__ = ["Wrong", "all_exercises", "ask", "call", "check", "close", "exercise", "show_solution", "value", "verdict",
+           "within"]  # fmt: skip
 
 
 @dataclass
@@ -36,32 +42,47 @@ class Exercise:
     """One registered exercise."""
 
     number: str
-    check: Any
-    solution: Any
-    wrong: tuple
-    why: str
+    solution: Any = None
+    cases: list = field(default_factory=list)
+    wrong: Any = ()
+    otherwise: Any = "this is not the answer yet. What changes if you try the smallest case by hand?"
+    equal: Any = close
+    any_shape: bool = False
+    why: str = ""
+    check: Any = None
 
 
 _registered = {}
 
 
-def exercise(number, solution=None, wrong=(), why=""):
-    """Register the decorated function as the check of an exercise.
+def exercise(number, **parts):
+    """Register an exercise, and, used as a decorator, the check of its properties, which runs before the cases.
 
     Parameters
     ----------
     number : str
         Chapter and number, such as ``"3.2"``.
-    solution : function or value
-        The reference; None for a problem for credit, which is checked by properties only.
-    wrong : sequence
-        Misconceptions of the right shape and type; the check must reject each with a message of its own.
-    why : str
+    solution : function or value, optional
+        The reference; none for a problem for credit, which is checked by its properties only.
+    cases : list of tuples, optional
+        What a function is called with.
+    wrong : dict or sequence, optional
+        Known mistakes of the right shape and type, functions or values, with the question for each; a
+        question may be a function of the answer, the right one and the case (see `otherwise`). A sequence
+        where the check of properties tells them apart.
+    otherwise : str or function ``otherwise(got, truth, *case)``, optional
+        The question for a mistake that is not known, about the first case that is wrong.
+    equal : function ``equal(got, truth)``, optional
+        Whether two answers are the same; by default up to rounding. See `within`.
+    any_shape : bool
+        Whether the answer's shape is free.
+    why : str, optional
         For a solution that is a value: the sentence that explains it.
     """
+    found = _registered[number] = Exercise(number, **parts)
 
     def register(check):
-        _registered[number] = Exercise(number, check, solution, tuple(wrong), why)
+        found.check = check
         return check
 
     return register
@@ -85,9 +106,12 @@ def verdict(number, attempt):
     found = _find(number)
     try:
         if attempt is None or attempt is ...:
-            raise _NotAttempted
-        found.check(attempt)
-    except (_NotAttempted, NotImplementedError):
+            raise NotAttempted
+        with np.errstate(all="ignore"):  # overflow and the like are told in words
+            if found.check is not None:
+                found.check(attempt)
+            _compare(found, attempt)
+    except (NotAttempted, NotImplementedError):
         return "not attempted"
     except Wrong as question:
         return str(question)
@@ -95,6 +119,49 @@ def verdict(number, attempt):
         what = f"{type(error).__name__}: {error}"
         return f"this answer cannot be read ({what}). What type and shape were asked for?"
     return "correct"
+
+
+def _compare(found, attempt):
+    """Raise `Wrong` unless the attempt agrees with the solution on all cases."""
+    if found.solution is None:
+        return
+    if callable(found.solution):
+        cases, answers = found.cases, [found.solution(*case) for case in found.cases]
+        got = [_answer(found, attempt, case, answer) for case, answer in zip(cases, answers, strict=True)]
+        truths = list(map(as_arrays, answers))
+    else:
+        cases, truths = [()], [value(found.solution)]
+        got = [value(attempt, truths[0].shape)]
+    for one, truth, case in zip(got, truths, cases, strict=True):
+        if not found.equal(one, truth):
+            question = next(
+                (q for mistake, q in _known(found) if _agrees(found, mistake, got)), found.otherwise
+            )
+            raise Wrong(question(one, truth, *case) if callable(question) else question)
+
+
+def _answer(found, attempt, case, truth):
+    shape = shape_of(truth)
+    if found.any_shape:
+        shape = [None] * len(shape) if isinstance(shape, list) else None
+    return call(attempt, *case, shape=shape, like=truth)
+
+
+def _known(found):
+    """The known mistakes with their questions."""
+    return found.wrong.items() if isinstance(found.wrong, dict) else ()
+
+
+def _agrees(found, mistake, got):
+    """Whether a known mistake gives these answers."""
+    if not callable(mistake):
+        return found.equal(got[0], value(mistake))
+    try:
+        return all(
+            found.equal(g, as_arrays(mistake(*case))) for g, case in zip(got, found.cases, strict=True)
+        )
+    except Exception:  # a mistake that does not bear one of the cases
+        return False
 
 
 def check(number, attempt):
@@ -116,16 +183,18 @@ def check(number, attempt):
     --------
     >>> answer = check("1.1", ...)
     Exercise 1.1: not attempted yet, going on with the reference version.
+
+    Used from chapter 00 on.
     """
     found, said = _find(number), verdict(number, attempt)
     reference = found.solution is not None
-    go_on = ", going on with the reference version." if reference else "; the chapter goes on without it."
     if said == "correct":
         line = "correct." + (" The chapter now uses your version." if callable(found.solution) else "")
     elif said == "not attempted":
-        line = "not attempted yet" + go_on
+        go_on = ", going on with the reference version." if reference else "; the chapter goes on without it."
+        line = f"not attempted yet{go_on}"
     else:
-        line = f"not yet right: {said}"
+        line = f"not yet right: {said}" + " (The chapter goes on with the reference version.)" * reference
     print(f"Exercise {number}: {line}")
     if said != "correct" and os.environ.get("MAD_MAX_STRICT") == "1":
         raise AssertionError(f"Exercise {number}: {line}")
@@ -133,7 +202,10 @@ def check(number, attempt):
 
 
 def show_solution(number):
-    """Fold open the tested reference solution of an exercise."""
+    """Fold open the tested reference solution of an exercise.
+
+    Used from chapter 00 on.
+    """
     found = _find(number)
     if found.solution is None:
         text = f"Exercise {number} is for credit: it is checked by its properties and shows no solution."
@@ -144,68 +216,13 @@ def show_solution(number):
     display(Markdown(text))
 
 
-def call(attempt, *arguments, shape=None):
-    """Call the reader's function and return its answer as an array, or raise a kind ``Wrong``.
-
-    Parameters
-    ----------
-    attempt : the reader's version
-    *arguments : what to call it with; arrays are copied first
-    shape : tuple, optional
-        Shape that the answer must have; a list of shapes where several arrays must be returned.
-    """
-    if not callable(attempt):
-        raise Wrong(f"a function is expected here, this is {_kind(attempt)}. Was it called already?")
-    copies = copy.deepcopy(arguments)
-    before = _state(copies)
-    try:
-        answer = attempt(*copies)
-    except NotImplementedError:
-        raise _NotAttempted from None
-    except Exception as error:
-        raise Wrong(f"your version stopped with {type(error).__name__}: {error}") from None
-    if answer is None:
-        raise Wrong("your version returns None. Is a `return` missing?")
-    if _state(copies) != before:
-        raise Wrong("your version changes its arguments. Can it work on new arrays instead of `*=` or `+=`?")
-    if not isinstance(shape, list):
-        return value(answer, shape)
-    if isinstance(answer, np.ndarray) and answer.ndim > 1 and len(answer) == len(shape):
-        answer = list(answer)  # one array of several rows unpacks like several arrays
-    if not isinstance(answer, (tuple, list)) or len(answer) != len(shape):
-        raise Wrong(f"{len(shape)} arrays are expected, your version returns {_kind(answer)}. Which ones are missing?")
-    return [value(part, part_shape) for part, part_shape in zip(answer, shape, strict=True)]
-
-
-def value(answer, shape=None):
-    """The reader's answer as an array of numbers, or a kind ``Wrong``."""
-    if answer is ...:
-        raise _NotAttempted
-    try:
-        array = np.asarray(answer.detach().cpu() if hasattr(answer, "detach") else answer)
-        numbers = array.dtype.kind in "biuf"
-    except Exception:
-        numbers = False
-    if not numbers:
-        raise Wrong(f"the answer should be made of numbers, this is {_kind(answer)}. What should it hold?")
-    if shape is not None and array.shape != tuple(shape):
-        raise Wrong(f"the answer should have shape {tuple(shape)}, this one has {array.shape}. Which axis is off?")
-    if np.isnan(array).any():
-        raise Wrong("the answer contains NaN. Where could 0/0 or inf - inf come from?")
-    return array
-
-
-def _state(arguments):
-    """Bytes that change when an array among the arguments does."""
-    return pickle.dumps([argument for argument in arguments if not callable(argument)])
-
-
-def _kind(answer):
-    name = type(answer).__name__
-    return f"{'an' if name[0] in 'aeiou' else 'a'} {name}"
-
-
 def _find(number):
-    if number not in _registered and number not in all_exercises():
-        raise ValueError(f"there is no exercise {number!r}; there are {', '.join(sorted(_registered))}")
+    """The exercise, from its chapter's module alone."""
+    chapter = str(number).partition(".")[0]
+    if number not in _registered and chapter.isdigit() and len(chapter) < 3:
+        module = f"{__name__}.chapter_{int(chapter):02}"
+        if importlib.util.find_spec(module):
+            importlib.import_module(module)
+    if number not in _registered:
+        raise ValueError(f"there is no exercise {number!r}; there are {', '.join(sorted(all_exercises()))}")
     return _registered[number]

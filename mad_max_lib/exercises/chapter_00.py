@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from . import Wrong, call, exercise
+from . import exercise
 
 
 def reach(points, direction):
@@ -25,17 +25,19 @@ def _from_zero(points, direction):
     return max(0, (points @ direction).max())
 
 
-@exercise("0.1", solution=reach, wrong=[_smallest, _which, _total, _from_zero])
-def _(attempt):
-    points = np.array([[1.0, 2.0], [4.0, -1.0], [-3.0, -4.0]])  # inner products 2, 3.5, -5
-    got = call(attempt, points, np.array([1.0, 0.5]), shape=())
-    if got == -5:
-        raise Wrong("you return the smallest inner product, -5. How far do the points reach the other way?")
-    if got == 1:
-        raise Wrong("you return 1: is that how far the points reach, or which of them does?")
-    if got == 0.5:
-        raise Wrong("you return the sum of all inner products. Which single one is asked for?")
-    if got != 3.5:
-        raise Wrong(f"for the points of the check and the direction (1, 0.5) the answer should be 3.5, not {got}. Why?")
-    if call(attempt, -points[:2], np.array([1.0, 0.5]), shape=()) != -2:
-        raise Wrong("where all inner products are negative your answer is not the largest. Where does it start?")
+_POINTS = np.array([[1.0, 2.0], [4.0, -1.0], [-3.0, -4.0]])  # inner products with (1, 0.5): 2, 3.5, -5
+exercise(
+    "0.1",
+    solution=reach,
+    cases=[(_POINTS, np.array([1.0, 0.5])), (-_POINTS[:2], np.array([1.0, 0.5]))],
+    wrong={
+        _smallest: "you return the smallest inner product. How far do the points reach the other way?",
+        _which: "is your answer how far the points reach, or which of them does?",
+        _total: "you return the sum of all inner products. Which single one is asked for?",
+        _from_zero: "where all inner products are negative your answer is not the largest. Where does it start?",
+    },
+    otherwise=lambda got, truth, *_: (
+        f"for the points of the check and the direction (1, 0.5) the answer should be "
+        f"{truth}, not {got}. Why?"
+    ),
+)

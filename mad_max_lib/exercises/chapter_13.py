@@ -3,7 +3,7 @@
 import numpy as np
 from scipy.optimize import linprog
 
-from . import ask, call, exercise, value
+from . import ask, call, exercise, within
 
 
 def overlooked(distance, odds):
@@ -22,24 +22,26 @@ def _overlooked_halfway(distance, odds):
     return distance / 2 / np.sqrt(2 * np.log(odds))
 
 
-@exercise("13.1", solution=overlooked, wrong=[_overlooked_square, _overlooked_no_half, _overlooked_halfway])
-def _(attempt):
-    for distance, odds in ((3.0, 9.0), (0.7, 2.5)):
-        got = float(call(attempt, distance, odds, shape=()))
-        for wrong, question in [
-            (_overlooked_square, "that is the variance. In which unit is a width measured?"),
-            (_overlooked_no_half, "your width is too large by a constant factor. What stands below the square in the "
-                                  "exponent of a normal density?"),
-            (_overlooked_halfway, "from the halfway point to the rare light is only half of the way. "
-                                  "How far from the other light is the flash?"),
-        ]:  # fmt: skip
-            ask(not np.isclose(got, wrong(distance, odds)), question)
-        ask(np.isclose(got, overlooked(distance, odds)), f"at distance {distance} and odds {odds} the two products "
-            "of prior and density differ at your width. Which one is larger?")  # fmt: skip
+exercise(
+    "13.1",
+    solution=overlooked,
+    cases=[(3.0, 9.0), (0.7, 2.5)],
+    wrong={
+        _overlooked_square: "that is the variance. In which unit is a width measured?",
+        _overlooked_no_half: "your width is too large by a constant factor. What stands below the square in the "
+        "exponent of a normal density?",
+        _overlooked_halfway: "from the halfway point to the rare light is only half of the way. How far from the "
+        "other light is the flash?",
+    },
+    otherwise=lambda got, truth, distance, odds: (
+        f"at distance {distance} and odds {odds} the two products of prior "
+        "and density differ at your width. Which one is larger?"
+    ),
+)
 
 
 @exercise("13.3")
-def _(attempt):
+def check_13_3(attempt):
     rng, corner, inside, cases = np.random.default_rng(1), 0, 0, []
     for R, D, far in [(9, 3, 1), (9, 2, 30), (6, 1, 1)]:
         weights = np.exp(1.5 * rng.normal(size=R))
@@ -60,8 +62,13 @@ def _(attempt):
             home = [_wins(means, weights, r, factor * got) for factor in (0.999, 1.001)]
             ask(edge[1] is False or home != [True, False], "there it loses its own place. "
                 "Must a light win at its own place to be named?")  # fmt: skip
-            ask(edge[0], "just below your width the light is already named nowhere. Which rivals meet at one place?")
-            ask(not edge[1], "just above your width the light still wins somewhere. How far out did you look?")
+            ask(
+                edge[0],
+                "just below your width the light is already named nowhere. Which rivals meet at one place?",
+            )
+            ask(
+                not edge[1], "just above your width the light still wins somewhere. How far out did you look?"
+            )
     ask(corner and inside, "some lights go out and some do not. What tells them apart?")
 
 
@@ -103,25 +110,30 @@ def _maximise_hard(x, T):
     return maximise(x, np.eye(T.shape[1])[T.argmax(axis=1)])
 
 
-@exercise(
+def _what_is_off(got, truth, x, T):
+    (means, weights, sigma), (true_means, true_weights, true_sigma) = got, truth
+    if not np.allclose(means, true_means):
+        return "the means are off. Which points count for a light, and how much?"
+    if not np.allclose(weights, true_weights):
+        return "the weights are off. Over what is T averaged?"
+    return (
+        f"the width should be {true_sigma:.4f}, yours is {sigma:.4f}. How much does each squared distance count, and "
+        "from which mean is it measured?"
+    )
+
+
+_rng = np.random.default_rng(2)
+exercise(
     "13.4",
     solution=maximise,
-    wrong=[_maximise_variance, _maximise_no_dimension, _maximise_hard],
+    cases=[(_rng.normal(size=(40, 3)), _rng.dirichlet(np.array([2.0, 1.0, 0.5, 0.5]), 40))],
+    wrong={
+        _maximise_hard: "you give each flash to one light alone. What does T[n, r] say about a flash between two lights?",
+        _maximise_variance: "that is the variance. Which unit does a width have?",
+        _maximise_no_dimension: "a squared distance in D directions has D errors in it. How wide is one of them?",
+    },
+    otherwise=_what_is_off,
 )
-def _(attempt):
-    rng = np.random.default_rng(2)
-    x, T = rng.normal(size=(40, 3)), rng.dirichlet(np.array([2.0, 1.0, 0.5, 0.5]), 40)
-    means, weights, sigma = call(attempt, x, T, shape=[(4, 3), (4,), ()])
-    truth = maximise(x, T)
-    ask(not np.allclose(means, _maximise_hard(x, T)[0]), "you give each flash to one light alone. "
-        "What does T[n, r] say about a flash between two lights?")  # fmt: skip
-    ask(np.allclose(means, truth[0]), "the means are off. Which points count for a light, and how much?")
-    ask(np.allclose(weights, truth[1]), "the weights are off. Over what is T averaged?")
-    ask(not np.isclose(sigma, truth[2] ** 2), "that is the variance. Which unit does a width have?")
-    ask(not np.isclose(sigma, truth[2] * 3**0.5), "a squared distance in D directions has D errors in it. "
-        "How wide is one of them?")  # fmt: skip
-    ask(np.isclose(sigma, truth[2]), f"the width should be {truth[2]:.4f}, yours is {float(sigma):.4f}. "
-        "How much does each squared distance count, and from which mean is it measured?")  # fmt: skip
 
 
 def as_mixture(A_k, B_k, sigma):
@@ -151,45 +163,42 @@ def _as_mixture_overflow(A_k, B_k, sigma):
     return A_k, e / e.sum()
 
 
-@exercise(
+_rng = np.random.default_rng(3)
+_UNIT = _rng.normal(size=(4, 3)), _rng.normal(size=4)
+exercise(
     "13.5",
     solution=as_mixture,
-    wrong=[_as_mixture_offsets, _as_mixture_sign, _as_mixture_no_half, _as_mixture_width, _as_mixture_overflow],
+    cases=[(*_UNIT, 1.5), (_UNIT[0], _UNIT[1] + 2000, 1.5)],
+    wrong={
+        _as_mixture_offsets: "a unit whose offsets are K-means' should believe in equal frequencies. Does yours?",
+        _as_mixture_sign: "a long slope pays a handicap in its offset. Has your prior given it back, or charged it twice?",
+        _as_mixture_no_half: "the handicap of a slope is given back twice over. How large is it?",
+        _as_mixture_width: "your priors fit another fog. Which power of sigma stands in a normal density?",
+        _as_mixture_overflow: "with 2000 added to all offsets the weights go wrong. What does a common constant do to "
+        "the quotient, and to the exponentials?",
+    },
+    otherwise=lambda got, truth, *_: (
+        "the means are not the slopes. Where do the lights of a unit stand?"
+        if not np.allclose(got[0], truth[0])
+        else "the weights are off. What is log pi_r, by the theorem, and do yours add up to 1?"
+    ),
 )
-def _(attempt):
-    rng = np.random.default_rng(3)
-    A_k, B_k, sigma = rng.normal(size=(4, 3)), rng.normal(size=4), 1.5
-    means, weights = call(attempt, A_k, B_k, sigma, shape=[(4, 3), (4,)])
-    ask(np.allclose(means, A_k), "the means are not the slopes. Where do the lights of a unit stand?")
-    for wrong, question in [
-        (_as_mixture_offsets, "a unit whose offsets are K-means' should believe in equal frequencies. Does yours?"),
-        (_as_mixture_sign, "a long slope pays a handicap in its offset. Has your prior given it back, or charged it twice?"),
-        (_as_mixture_no_half, "the handicap of a slope is given back twice over. How large is it?"),
-        (_as_mixture_width, "your priors fit another fog. Which power of sigma stands in a normal density?"),
-    ]:
-        ask(not np.allclose(weights, wrong(A_k, B_k, sigma)[1]), question)
-    ask(np.isclose(weights.sum(), 1) and (weights >= 0).all(), "the weights should be probabilities. What is their sum?")
-    ask(np.allclose(weights, as_mixture(A_k, B_k, sigma)[1]), "the weights are off. What is log pi_r, by the theorem?")
-    with np.errstate(all="ignore"):
-        large = np.asarray(attempt(A_k.copy(), B_k + 2000, sigma)[1], float)
-    ask(np.allclose(large, weights), "with 2000 added to all offsets the weights go wrong. What does a common constant "
-        "do to the quotient, and to the exponentials?")  # fmt: skip
 
 
-@exercise(
+exercise(
     "13.6",
     solution=[-2.0, -0.5],
-    wrong=[[-6.0, -1.5], [2.0, 0.5], [-2.0, -1.0], [-4.586, -1.146], [-2.0, -2.0]],
+    wrong={
+        (
+            -6.0,
+            -1.5,
+        ): "the offset alone is not the prior. What does a unit without a prior have for an offset?",
+        (2.0, 0.5): "you give the whole squared length back. How large is the handicap of a slope?",
+        (-2.0, -1.0): "the first one is right. With which power does the width enter?",
+        (-4.586, -1.146): "half the length of W is not what enters. What is the square of a length?",
+        (-2.0, -2.0): "the first one is right. Does the same offset mean the same belief in every fog?",
+    },
+    equal=within(1e-3),
+    otherwise="not both are right. What are the two exponents in the prior?",
     why="$|W|^2 = 8$, so the log-odds are $(-6 + 4)/1$ and $(-6 + 4)/4$: off is the likelier, less so in thicker fog.",
 )
-def _(attempt):
-    got = value(attempt, (2,))
-    for wrong, question in [
-        ([-6.0, -1.5], "the offset alone is not the prior. What does a unit without a prior have for an offset?"),
-        ([2.0, 0.5], "you give the whole squared length back. How large is the handicap of a slope?"),
-        ([-2.0, -1.0], "the first one is right. With which power does the width enter?"),
-        ([-2.0, -2.0], "the first one is right. Does the same offset mean the same belief in every fog?"),
-        ([-4.586, -1.146], "half the length of W is not what enters. What is the square of a length?"),
-    ]:
-        ask(not np.allclose(got, wrong, rtol=0, atol=1e-3), question)
-    ask(np.allclose(got, [-2, -0.5], rtol=0, atol=1e-6), "not both are right. What are the two exponents in the prior?")

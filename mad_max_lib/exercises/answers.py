@@ -1,0 +1,148 @@
+"""How an attempt is called, read and compared; what is odd about it is told as a question."""
+
+import copy
+import pickle
+
+import numpy as np
+import torch
+
+
+class Wrong(Exception):
+    """The attempt is not right yet; the message asks a question and never tells the answer."""
+
+
+class NotAttempted(Exception):
+    """The stub is still in place."""
+
+
+def ask(holds, question):
+    """Go on if the answer holds, else ask the question that may lead further."""
+    if not holds:
+        raise Wrong(question)
+
+
+def call(attempt, *arguments, shape=None, like=None):
+    """Call the reader's function; its answer as an array, or as a list of arrays where several are expected.
+
+    Parameters
+    ----------
+    attempt : the reader's version
+    *arguments : what to call it with; arrays are copied first
+    shape : tuple, or a list of tuples for several arrays, optional
+        Shapes that the answer must have; None in their place for any.
+    like : what the reference answers, optional
+        The answer must be of the same kinds: array or tensor, floating or not.
+    """
+    if not callable(attempt):
+        raise Wrong(f"a function is expected here, this is {_kind(attempt)}. Was it called already?")
+    copies = copy.deepcopy(arguments)
+    before = _state(copies)
+    try:
+        answer = attempt(*copies)
+    except NotImplementedError:
+        raise NotAttempted from None
+    except Exception as error:
+        raise Wrong(f"your version stopped with {type(error).__name__}: {error}") from None
+    if answer is None:
+        raise Wrong("your version returns None. Is a `return` missing?")
+    if _state(copies) != before:
+        raise Wrong("your version changes its arguments. Can it work on new arrays instead of `*=` or `+=`?")
+    if not isinstance(shape, list):
+        return value(answer, shape, like)
+    if isinstance(answer, np.ndarray) and answer.ndim > 1 and len(answer) == len(shape):
+        answer = list(answer)  # one array of several rows unpacks like several arrays
+    if not isinstance(answer, (tuple, list)) or len(answer) != len(shape):
+        raise Wrong(
+            f"{len(shape)} arrays are expected, your version returns {_kind(answer)}. Which are missing?"
+        )
+    kinds = [None] * len(shape) if like is None else like
+    return [value(*part) for part in zip(answer, shape, kinds, strict=True)]
+
+
+def value(answer, shape=None, like=None):
+    """The reader's answer as an array of numbers of this shape, of the same kind as ``like``."""
+    if answer is ...:
+        raise NotAttempted
+    _check_kind(answer, like)
+    try:
+        array = np.asarray(answer.detach().cpu() if isinstance(answer, torch.Tensor) else answer)
+        numbers = array.dtype.kind in "biuf"
+    except Exception:
+        numbers = False
+    if not numbers:
+        raise Wrong(f"the answer should be made of numbers, this is {_kind(answer)}. What should it hold?")
+    if shape is not None and array.shape != tuple(shape):
+        off = "Which axis is off?"
+        if [n for n in array.shape if n != 1] == [n for n in shape if n != 1]:
+            off = "Which axis of length 1 is " + ("missing?" if array.ndim < len(shape) else "not asked for?")
+        raise Wrong(f"the answer should have shape {tuple(shape)}, this one has {array.shape}. {off}")
+    if _is_array(like) and _is_floating(like) and array.dtype.kind in "iu":
+        raise Wrong(f"your array holds whole numbers ({array.dtype}) and cuts off what follows the decimal point. "
+                    "Which dtype should it have?")  # fmt: skip
+    if np.isnan(array).any():
+        raise Wrong("the answer contains NaN. Where could 0/0 or inf - inf come from?")
+    return array
+
+
+def _check_kind(answer, like):
+    """What is no array where the chapter goes on with one."""
+    if not _is_array(like) or isinstance(answer, type(like)):
+        return
+    name = {np.ndarray: "a NumPy array", torch.Tensor: "a torch tensor"}
+    if isinstance(answer, (list, tuple)):
+        raise Wrong(f"your version returns {_kind(answer)}, and the chapter goes on with {name[type(like)]}. "
+                    "Which call makes one of it?")  # fmt: skip
+    if _is_array(answer):
+        raise Wrong(f"your version returns {name[type(answer)]}, and the chapter goes on with {name[type(like)]}. "
+                    "Which of the two came in?")  # fmt: skip
+
+
+def _is_array(answer):
+    return isinstance(answer, (np.ndarray, torch.Tensor)) and answer.ndim > 0
+
+
+def _is_floating(array):
+    return array.is_floating_point() if isinstance(array, torch.Tensor) else array.dtype.kind == "f"
+
+
+def shape_of(answer):
+    """The ``shape`` that `call` is to ask for, from what the reference answers."""
+    return [np.shape(part) for part in answer] if isinstance(answer, (tuple, list)) else np.shape(answer)
+
+
+def as_arrays(answer):
+    """A reference's answer in the form in which `call` returns an attempt's."""
+    if isinstance(answer, (tuple, list)):
+        return [as_arrays(part) for part in answer]
+    return np.asarray(answer.detach().cpu() if isinstance(answer, torch.Tensor) else answer)
+
+
+def within(atol, rtol=0.0):
+    """A comparison of two answers: alike in structure and shape, and everywhere as close as this.
+
+    Examples
+    --------
+    >>> within(0.1)(np.array([1.0, 2.0]), np.array([1.05, 2.0]))
+    True
+    """
+
+    def equal(one, other):
+        if isinstance(one, list) or isinstance(other, list):
+            both = isinstance(one, list) and isinstance(other, list) and len(one) == len(other)
+            return both and all(map(equal, one, other))
+        return one.shape == other.shape and np.allclose(one, other, rtol, atol, equal_nan=True)
+
+    return equal
+
+
+close = within(1e-9, rtol=1e-6)
+
+
+def _state(arguments):
+    """Bytes that change when an array among the arguments does."""
+    return pickle.dumps([argument for argument in arguments if not callable(argument)])
+
+
+def _kind(answer):
+    name = type(answer).__name__
+    return f"{'an' if name[0] in 'aeiou' else 'a'} {name}"
