@@ -12,6 +12,7 @@ from zoo import LARGER, drawn
 import mad_max_lib as mm
 
 SQUARE = (-1, 1, -1, 1)
+every_net = pytest.mark.parametrize("name", LARGER)
 
 
 def affine(W, b=0.0):

@@ -317,7 +317,7 @@ def cnn(*between):
 # name: (a function that makes it, the shape of one input, half the width of a rectangle with many regions)
 LARGER = {
     "2-32-32-3": (lambda: mlp(2, 32, 32, 3), (2,), 2),
-    "2-64-64-64-1": (lambda: mlp(2, 64, 64, 64, 1), (2,), 1),
+    "2-64-64-64-1": (lambda: mlp(2, 64, 64, 64, 1), (2,), 0.7),
     "plane of 64 dimensions": (lambda: mlp(64, 64, 32, 10), (64,), 4),
     "plane of 784 dimensions": (lambda: mlp(784, 48, 48, 10), (784,), 6),
     "hard tanh": (
@@ -336,9 +336,9 @@ LARGER = {
     "residual": (
         lambda: Net(residual, stem=Linear(2, 16), out=Linear(16, 3), **{k: Linear(16, 16) for k in "abcd"}),
         (2,), 2),
-    "pooling 2x2": (lambda: cnn(ReLU(), nn.MaxPool2d(2), ReLU(True), nn.MaxPool2d(2)), (1, 12, 12), 0.5),
+    "pooling 2x2": (lambda: cnn(ReLU(), nn.MaxPool2d(2), ReLU(True), nn.MaxPool2d(2)), (1, 12, 12), 0.3),
     "pooling 3x3 with overlap and padding": (
-        lambda: cnn(nn.MaxPool2d(3, 2, 1), BatchNorm2d(3), ReLU(), nn.MaxPool2d(3, 2, 1)), (1, 12, 12), 1),
+        lambda: cnn(nn.MaxPool2d(3, 2, 1), BatchNorm2d(3), ReLU(), nn.MaxPool2d(3, 2, 1)), (1, 12, 12), 0.5),
     "adaptive pooling": (
         lambda: cnn(nn.AdaptiveMaxPool2d((5, 4)), ReLU(), nn.LeakyReLU(0.1), nn.AdaptiveMaxPool2d(3)),
         (1, 8, 8), 1),

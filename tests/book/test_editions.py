@@ -226,7 +226,11 @@ def test_a_folder_in_use_is_left_alone(tmp_path, capsys):
 
 @pytest.mark.parametrize("words", [[], ["slides"], ["book", "folder"]])
 def test_other_words_show_the_usage(words, capsys):
-    assert editions.main(words) == 1 and "student|slides|site FOLDER" in capsys.readouterr().out
+    assert editions.main(words) == 1
+    usage, *lines = capsys.readouterr().out.splitlines()
+    assert "EDITION FOLDER" in usage
+    assert [line.split()[0] for line in lines] == list(editions.EDITIONS) == ["student", "slides", "site"]
+    assert all(len(line.split()) > 5 for line in lines)  # what it writes, from its docstring
 
 
 @pytest.mark.parametrize("form", ["slides", "site"])

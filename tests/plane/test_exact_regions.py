@@ -1,6 +1,5 @@
 """Partitions of degenerate networks against the same partitions in exact fractions."""
 
-from collections import Counter
 from fractions import Fraction
 
 import numpy as np
@@ -12,14 +11,13 @@ from rational import PLANE, R, evaluate, exact, in_torch, layer, regions
 
 import mad_max_lib as mm
 
-few = settings(max_examples=100, deadline=None)
+few = settings(max_examples=30, deadline=None)
 KINDS = [
     "no biases", "twins", "opposites", "lattice", "frame", "dead", "mixed", "maxout", "residual", "plane",
     "cancelling",
 ]  # fmt: skip
 CHUNKS, SEEDS = 2, 20  # of each kind
 FRAMES = [(-1, 1, -1, 1), (-2, 2, -2, 2), (0, 3, -1, 2), (-3, 1, -2, 0)]
-met = Counter()
 
 
 def network(kind, seed):
@@ -182,12 +180,6 @@ def test_regions_are_the_exact_ones(kind, chunk):
             words = disagreement(kind, seed)
         except Exception as error:
             words = repr(error)
-        met["networks"] += 1
-        met["disagree"] += bool(words)
         if words:
             wrong.append(f"{kind}, seed {seed}: {words}")
     assert not wrong, "\n".join(wrong)
-
-
-def test_how_many_networks_were_compared(tell):
-    tell(f"exact partitions: {met['networks']} degenerate networks compared, {met['disagree']} disagree")

@@ -102,10 +102,18 @@ class _Wider(TorchFunctionMode):
         if name.strip("_") in ("relu", "abs", "absolute"):
             low, high = (0, 1) if "relu" in name else self.absolute_slopes
             slopes = self.keep(lambda: torch.where(u > 0, torch.full_like(u, high), torch.full_like(u, low)))
-            return u.mul_(slopes) if name in ("relu_", "abs_", "absolute_") or kwargs.get("inplace") else u * slopes
+            return (
+                u.mul_(slopes)
+                if name in ("relu_", "abs_", "absolute_") or kwargs.get("inplace")
+                else u * slopes
+            )
         if name == "max_pool2d":
             places = self.keep(lambda: F.max_pool2d(*args, **{**kwargs, "return_indices": True})[1])
-            return u.flatten(2).gather(2, places.flatten(2).expand(len(u), -1, -1)).reshape(len(u), *places.shape[1:])
+            return (
+                u.flatten(2)
+                .gather(2, places.flatten(2).expand(len(u), -1, -1))
+                .reshape(len(u), *places.shape[1:])
+            )
         return func(*args, **kwargs)
 
 
@@ -236,7 +244,9 @@ def average_template(params, x_0, x_1):
         for W, b in params[:-1]:
             A_x, b_x = W @ A_x, W @ b_x + b
             u, rate = A_x @ (x_0 + t * step) + b_x, A_x @ step
-            u = np.where(np.abs(u) < 1e-11 * (1 + np.abs(rate)), 0.0, u)  # on the border: where it is going counts
+            u = np.where(
+                np.abs(u) < 1e-11 * (1 + np.abs(rate)), 0.0, u
+            )  # on the border: where it is going counts
             gate = (u > 0) | ((u == 0) & (rate > 0))
             leaving = (u != 0) & (u * rate < 0)
             end = min(end, (t - u[leaving] / rate[leaving]).min(initial=1.0))
@@ -566,7 +576,10 @@ def glued(params, etas):
 
 
 def glued_not_turned_down(params, etas):
-    return [(s[:, None] * W, s * b) for (W, b), s in zip(params, [*etas, np.ones(len(params[-1][1]))], strict=True)]
+    return [
+        (s[:, None] * W, s * b)
+        for (W, b), s in zip(params, [*etas, np.ones(len(params[-1][1]))], strict=True)
+    ]
 
 
 def glued_without_biases(params, etas):

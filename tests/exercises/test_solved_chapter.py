@@ -9,8 +9,8 @@ import nbformat
 import numpy as np
 from nbclient import NotebookClient
 
-from mad_max_lib.exercises import all_exercises
 from mad_max_lib.book.publish import NOTEBOOKS
+from mad_max_lib.exercises import all_exercises
 
 
 def attempt(name, solution):
@@ -34,5 +34,7 @@ def test_a_chapter_with_all_exercises_solved():
     client = NotebookClient(notebook, timeout=60, resources={"metadata": {"path": str(NOTEBOOKS)}})
     client.execute(env={**os.environ, "MAD_MAX_STRICT": "1", "OMP_NUM_THREADS": "1"})
 
-    said = [output.text for cell in cells for output in cell.get("outputs", []) if output.get("name") == "stdout"]
+    said = [
+        output.text for cell in cells for output in cell.get("outputs", []) if output.get("name") == "stdout"
+    ]
     assert solved == len([text for text in said if re.match(r"Exercise 2\.\d: correct", text)]) == 6

@@ -6,6 +6,7 @@ import re
 import credit
 import numpy as np
 import pytest
+import torch
 
 from mad_max_lib import exercises
 from mad_max_lib.exercises import Wrong, all_exercises, call, check, exercise, show_solution, value, verdict
@@ -14,8 +15,11 @@ EVERY = all_exercises()
 GENERIC = [  # what any wrong answer may hear; a known mistake must hear something of its own
     "not attempted", "a function is expected here", "your version stopped with", "your version returns None",
     "arrays are expected", "the answer should be made of numbers", "the answer should have shape",
-    "the answer contains NaN", "this answer cannot be read",
+    "the answer contains NaN", "this answer cannot be read", "your version returns a", "your array holds",
 ]  # fmt: skip
+
+
+GO_ON = "(The chapter goes on with the reference version.)"
 
 
 def raises(*arguments):
@@ -52,6 +56,17 @@ def toys(monkeypatch):
     @exercise("99.4", solution=lambda x: (x, x))
     def _(attempt):
         call(attempt, np.zeros(2), shape=[(2,), (2,)])
+
+    def thrice(x):
+        return 3 * x
+
+    exercise(
+        "99.6",
+        solution=double,
+        wrong={thrice: "once too often?"},
+        cases=[(np.arange(3.0),), (np.ones((2, 1)),)],
+        otherwise=lambda got, truth, x: f"{x[0]} became {got[0]}. And doubled?",
+    )
 
 
 def twice(x):
@@ -90,6 +105,31 @@ def change_argument(x):
         ("99.2", [4], "the answer should have shape (), this one has (1,)"),
         ("99.2", np.nan, "the answer contains NaN"),
         ("99.2", double, "the answer should be made of numbers, this is a function"),
+        ("99.6", twice, "correct"),
+        ("99.6", lambda x: 3 * x, "once too often?"),
+        ("99.6", lambda x: x + 1, "0.0 became 1.0. And doubled?"),
+        (
+            "99.6",
+            lambda x: (2 * x).tolist(),
+            "your version returns a list, and the chapter goes on with a NumPy array",
+        ),
+        (
+            "99.6",
+            lambda x: (2 * x).squeeze(),
+            "the answer should have shape (2, 1), this one has (2,). Which axis of length 1 is missing?",
+        ),
+        (
+            "99.6",
+            lambda x: (2 * x)[None],
+            "the answer should have shape (3,), this one has (1, 3). Which axis of "
+            "length 1 is not asked for?",
+        ),
+        ("99.6", lambda x: (2 * x).astype(int), "your array holds whole numbers (int64)"),
+        (
+            "99.6",
+            lambda x: torch.from_numpy(2 * x),
+            "your version returns a torch tensor, and the chapter goes on with a NumPy array",
+        ),
         ("99.4", lambda x: (x, x), "correct"),
         ("99.4", lambda x: x, "2 arrays are expected, your version returns a ndarray"),
         ("99.4", lambda x: (x,), "2 arrays are expected, your version returns a tuple"),
@@ -106,9 +146,9 @@ def test_verdict(toys, capsys, number, attempt, said):
     "number, attempt, line, goes_on_with",
     [
         ("99.1", ..., "not attempted yet, going on with the reference version.", double),
-        ("99.1", abs, "not yet right: some are not doubled. Which?", double),
+        ("99.1", abs, f"not yet right: some are not doubled. Which? {GO_ON}", double),
         ("99.1", twice, "correct. The chapter now uses your version.", twice),
-        ("99.2", 5, "not yet right: and 2 + 2?", 4),
+        ("99.2", 5, f"not yet right: and 2 + 2? {GO_ON}", 4),
         ("99.2", 4, "correct.", 4),
         ("99.3", raises, "not attempted yet; the chapter goes on without it.", raises),
         ("99.3", abs, "not yet right: some are not doubled. Which?", abs),
@@ -167,7 +207,9 @@ for _number, _wrong in credit.WRONG.items():
 @pytest.mark.parametrize("number", EVERY)
 def test_the_solution_is_accepted(number):
     solution = EVERY[number].solution if number in PUBLIC else credit.SOLUTIONS.get(number)
-    assert solution is not None, "an exercise for credit needs its accepted solution in tests/credit.py"
+    assert solution is not None, (
+        "an exercise for credit needs its accepted solution in tests/exercises/credit.py"
+    )
     assert verdict(number, solution) == "correct"
 
 
@@ -201,6 +243,57 @@ def test_messages_ask_and_do_not_tell(number):
             parts = {str(solution), str(np.asarray(solution))}
             told = [part for part in parts if re.search(rf"(?<![\w.-]){re.escape(part)}(?![\w.])", message)]
         assert not told, f"{message!r} tells {told}"
+
+
+KINDS = {  # what a function may return in place of an array: how, and what is then said
+    "a list": (lambda array: array.tolist(), "your version returns a list"),
+    "an axis less": (lambda array: array.squeeze(), "Which axis of length 1 is missing?"),
+    "an axis more": (lambda array: array[None], "Which axis of length 1 is not asked for?"),
+    "whole numbers": (lambda array: array.astype(int), "your array holds whole numbers"),
+    "the other library": (
+        lambda array: array.numpy() if isinstance(array, torch.Tensor) else torch.from_numpy(array),
+        "and the chapter goes on with",
+    ),
+}
+
+
+def is_array(answer):
+    return isinstance(answer, (np.ndarray, torch.Tensor)) and answer.ndim > 0
+
+
+def applies(kind, array):
+    floating = isinstance(array, np.ndarray) and array.dtype.kind == "f"
+    return {"an axis less": 1 in array.shape, "whole numbers": floating}.get(kind, True)
+
+
+def parts_of(answer):
+    return list(answer) if isinstance(answer, (tuple, list)) else [answer]
+
+
+def can_be_mistaken():
+    """Each exercise with each kind that one of its solution's arrays can be mistaken for."""
+    for number, found in EVERY.items():
+        if found.cases and callable(found.solution):
+            parts = [part for part in parts_of(found.solution(*found.cases[0])) if is_array(part)]
+            for kind in KINDS:
+                if any(applies(kind, part) for part in parts) and not (
+                    found.any_shape and kind.startswith("an ")
+                ):
+                    yield number, kind
+
+
+@pytest.mark.parametrize("number, kind", can_be_mistaken())
+def test_what_is_no_array_of_the_right_kind_is_told_so(number, kind):
+    found, (change, said) = EVERY[number], KINDS[kind]
+
+    def changed(part):
+        return change(part) if is_array(part) and applies(kind, part) else part
+
+    def attempt(*case):
+        got = found.solution(*case)
+        return tuple(map(changed, got)) if isinstance(got, (tuple, list)) else changed(got)
+
+    assert said in verdict(number, attempt)
 
 
 ODD = [
