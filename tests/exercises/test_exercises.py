@@ -282,7 +282,7 @@ def can_be_mistaken():
                     yield number, kind
 
 
-@pytest.mark.parametrize("number, kind", can_be_mistaken())
+@pytest.mark.parametrize("number, kind", list(can_be_mistaken()))
 def test_what_is_no_array_of_the_right_kind_is_told_so(number, kind):
     found, (change, said) = EVERY[number], KINDS[kind]
 
