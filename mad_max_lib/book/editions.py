@@ -1,7 +1,7 @@
-"""The book in other forms, for teachers: ``python -m mad_max_lib.book.editions student|slides|site FOLDER``.
+"""Other forms of the book, written by ``python -m mad_max_lib.book.editions EDITION FOLDER``.
 
-student: the notebooks without solutions; slides: one deck a chapter; site: web pages. FOLDER must be new or empty.
-Slides and pages open from disk, without a network. What they need beside the book is installed by
+Without words the command lists the editions. A function below with ``@edition`` is one. FOLDER must be new or
+empty. Slides and web pages open from disk, without a network; what they need beside the book is installed by
 ``pip install -e ".[site]"``.
 """
 
@@ -22,21 +22,29 @@ FOLD = r"<details>.*?</details>"
 ANSWER = r"<details><summary>What you should see</summary>.*?</details>"
 LINK = r"\[([^]]+)\]\([^)]*\)"
 QUESTION = r"\*[^*]+\?\*"  # in italics
-MATHJAX = "sphinx-mathjax-offline", "sphinx-mathjax-offline/static/mathjax/tex-svg.js"  # no fonts: one file does
+MATHJAX = "sphinx-mathjax-offline", "sphinx-mathjax-offline/static/mathjax/tex-svg.js"  # one file, no fonts
 REVEAL = "sphinx-revealjs", "sphinx_revealjs/_static/revealjs"
+
+EDITIONS = {}  # by the name of the function that writes it
+
+
+def edition(write):
+    """Register a function ``write(folder)``; the first line of its docstring is what the usage says of it."""
+    EDITIONS[write.__name__] = write
+    return write
 
 
 # --- student edition -------------------------------------------------------------------------------------
 
 
+@edition
 def student(folder):
-    """Write the notebooks without solutions, answers and outputs, and without the instructor guide.
+    """Write the notebooks without solutions, answers and outputs, and without the page for teachers.
 
     Outputs go because they answer the questions that the text asks before a cell is run, and because those
     after an exercise were computed with its solution. The checks stay, and with them the need for
-    ``mad_max_lib``: it holds the solutions of all exercises but those for credit, so a student who looks into
-    ``mad_max_lib/exercises`` or calls ``mm.show_solution`` reads them. Give marks for problems for credit only,
-    and give no student the folder ``tests``, which solves these.
+    ``mad_max_lib``, where a student can read the solutions of all exercises but those for credit
+    (``mm.show_solution``). Give marks for problems for credit only, and give no student the folder ``tests``.
     """
     for path in publish.pages():
         if path.stem != "instructor_guide":
@@ -51,12 +59,13 @@ def student_page(nb):
     """One notebook of the student edition, as a new notebook.
 
     Checks carry nbgrader's metadata: tests worth a point each. A test fails by an error, so nbgrader must be
-    started with ``MAD_MAX_STRICT=1``. Stubs carry none: nbgrader would replace what they say by its own words.
+    started with ``MAD_MAX_STRICT=1``. Stubs carry none: nbgrader would replace what they say.
 
     Examples
     --------
     >>> from nbformat.v4 import new_code_cell, new_notebook
-    >>> stub, check = new_code_cell("f = ..."), new_code_cell('f = mm.check("1.1", f)', metadata={"tags": ["check"]})
+    >>> stub = new_code_cell("f = ...")
+    >>> check = new_code_cell('f = mm.check("1.1", f)', metadata={"tags": ["check"]})
     >>> solution = new_code_cell('mm.show_solution("1.1")', metadata={"tags": ["solution"]})
     >>> page = student_page(new_notebook(cells=[stub, check, solution]))
     >>> [cell.source for cell in page.cells], page.cells[1].metadata.nbgrader.grade_id
@@ -67,7 +76,7 @@ def student_page(nb):
     for cell in nb.cells:
         if cell.cell_type == "markdown":
             cell.source = re.sub(ANSWER, "", cell.source, flags=re.S).rstrip()
-            cell.source = re.sub(r"\[([^]]+)\]\(instructor_guide[^)]*\)", r"\1", cell.source)  # is not handed out
+            cell.source = re.sub(r"\[([^]]+)\]\(instructor_guide[^)]*\)", r"\1", cell.source)
             continue
         cell.outputs, cell.execution_count = [], None
         if "check" in _tags(cell):
@@ -94,10 +103,11 @@ SLIDES = """\
 .reveal .slides section { text-align: left; }
 .reveal .slides .jp-Cell { padding: 0 1em; }
 .reveal .slides .jp-RenderedHTMLCommon { font: inherit; color: inherit; }
-.reveal .slides .jp-RenderedHTMLCommon blockquote { width: auto; margin: 0; padding: 0.3em 1em; font-style: normal; }
+.reveal .slides .jp-RenderedHTMLCommon blockquote { width: auto; margin: 0; padding: 0.3em 1em;
+                                                    font-style: normal; }
 .reveal .slides pre { font-size: 17px !important; }  /* 110 characters side by side */
-.reveal .slides .jp-RenderedImage img { display: block; margin: 0 auto; height: 15em; max-width: 100%; max-height: none;
-                                        object-fit: contain; }
+.reveal .slides .jp-RenderedImage img { display: block; margin: 0 auto; height: 15em; max-width: 100%;
+                                        max-height: none; object-fit: contain; }
 </style>
 {%- endblock -%}
 {%- block footer_js -%}
@@ -118,9 +128,11 @@ Reveal.initialize({
 """
 
 
+@edition
 def slides(folder):
-    """Write a deck for each chapter, and beside them what a browser needs to show them."""
-    shutil.copytree(_file(*REVEAL), Path(folder) / "reveal", ignore=shutil.ignore_patterns("*.map", "*.esm.js"))
+    """Write a deck of slides for each chapter, and beside them what a browser needs to show them."""
+    unused = shutil.ignore_patterns("*.map", "*.esm.js")
+    shutil.copytree(_file(*REVEAL), Path(folder) / "reveal", ignore=unused)
     shutil.copy(_file(*MATHJAX), folder)
     for path in publish.pages():
         if path.stem[:2].isdigit():
@@ -138,21 +150,20 @@ def slide_page(nb, name):
 def deck(nb):
     """The slides of a chapter, as a notebook whose cells carry nbconvert's slideshow metadata.
 
-    Slides are chosen by the chapter's structure: its title; each theorem, without the proof; each question to
-    answer before going on (a paragraph with a question in italics); each figure, without the code. The first
-    of them under a heading gets the heading. A cell with a slide type of its own is taken whole, with its code,
-    or left out if the type is "skip"; nothing else is shown.
+    Slides are chosen by the chapter's structure: its title; each theorem, without the proof; each paragraph
+    with a question in italics; each figure, without the code. The first of them under a heading gets the
+    heading. A cell with a slide type of its own is taken whole, or left out if the type is "skip".
 
     Examples
     --------
     >>> from nbformat.v4 import new_notebook
-    >>> text = "# 01 · Lines\\n\\n*A motto.*\\n\\nMuch text.\\n\\n## How many?\\n\\nA guess: *how many?*\\n\\nMore."
+    >>> text = "# 01 · Lines\\n\\n*A motto.*\\n\\nText.\\n\\n## How many?\\n\\nA guess: *how?*\\n\\nMore."
     >>> for cell in deck(new_notebook(cells=[new_markdown_cell(text)])).cells:
     ...     print(cell.metadata.slideshow.slide_type, repr(cell.source))
     slide '# 01 · Lines'
     - '*A motto.*'
     slide '## How many?'
-    - 'A guess: *how many?*'
+    - 'A guess: *how?*'
     """
     cells, heading = [], None
     for cell in publish.canonical(nb).cells:
@@ -212,8 +223,9 @@ SITE = {
 }
 
 
+@edition
 def site(folder):
-    """Write the book as web pages with pictures, formulas, folds and a search, beginning at ``index.html``."""
+    """Write web pages with pictures, formulas, folds and a search, beginning at index.html."""
     mathjax = _file(*MATHJAX)
     from sphinx.application import Sphinx
 
@@ -221,7 +233,8 @@ def site(folder):
         names = []
         for path in publish.pages():
             nb = nbformat.read(path, as_version=4)
-            nb.cells = [cell for cell in nb.cells if "navigation" not in _tags(cell)]  # the pages have another one
+            # web pages have a navigation of their own
+            nb.cells = [cell for cell in nb.cells if "navigation" not in _tags(cell)]
             for cell in nb.cells:
                 if "jupyter" in cell.metadata:  # code that a first reading can do without
                     cell.metadata.tags = ["hide-input"]
@@ -268,16 +281,17 @@ def _file(package, name):
 
 def main(words):
     """Write one edition into a folder; return the exit status."""
-    forms = {"student": student, "slides": slides, "site": site}
-    if len(words) != 2 or words[0] not in forms:
-        print(__doc__)
+    if len(words) != 2 or words[0] not in EDITIONS:
+        print("python -m mad_max_lib.book.editions EDITION FOLDER, with a new or empty folder; the editions:")
+        for name, write in EDITIONS.items():
+            print(f"  {name:8} {write.__doc__.splitlines()[0]}")
         return 1
     folder = Path(words[1])
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         print(f"{folder} is in use: name a new or an empty folder")
         return 1
     folder.mkdir(parents=True, exist_ok=True)
-    forms[words[0]](folder)
+    EDITIONS[words[0]](folder)
     print(f"{len(list(folder.rglob('*')))} files in {folder}")
     return 0
 

@@ -1,4 +1,4 @@
-"""The look of the book: colours with a fixed meaning, captions, drawings of partitions."""
+"""Figures: the book's colours and style, numbered captions, drawings of regions, points and images."""
 
 import gc
 import io
@@ -27,12 +27,16 @@ _figures = {"chapter": None, "numbers": {}}
 
 
 def setup(chapter=None):
-    """Begin a chapter, or a page without number: set the figure style, start its figure numbers, print the versions in use.
+    """Begin a chapter, or a page without number: set the figure style and print the versions in use.
+
+    Figure numbers start anew.
 
     Examples
     --------
     >>> setup(1)  # doctest: +ELLIPSIS
     Chapter 1, with mad_max_lib ...
+
+    Used from chapter 00 on.
     """
     from .. import __version__
 
@@ -59,6 +63,8 @@ def numbered(caption):
     ------
     ValueError
         Fewer than eight words: a caption states what the figure shows, not what it plots.
+
+    Used from chapter 00 on.
     """
     if len(caption.split()) < 8:
         raise ValueError(f"a caption states the finding in at least eight words, got {caption!r}")
@@ -68,7 +74,10 @@ def numbered(caption):
 
 
 def png(fig):
-    """The figure as PNG bytes at the book's fixed size."""
+    """The figure as PNG bytes at the book's fixed size.
+
+    Used from chapter 00 on.
+    """
     buffer = io.BytesIO()
     fig.set(dpi=DPI, facecolor="white")
     canvas = fig.canvas if isinstance(fig.canvas, FigureCanvasAgg) else FigureCanvasAgg(fig)
@@ -79,7 +88,10 @@ def png(fig):
 
 
 def show(fig, caption):
-    """Display a figure with a visible sentence that states what it shows, then close it."""
+    """Display a figure with a visible sentence that states what it shows, then close it.
+
+    Used from chapter 00 on.
+    """
     text = numbered(caption)
     display(Image(png(fig), alt=caption))
     display(Markdown(text))
@@ -97,6 +109,8 @@ def grid(bounds, n):
            [1.5, 0.5],
            [0.5, 1.5],
            [1.5, 1.5]])
+
+    Used from chapter 01 on.
     """
     left, right, bottom, top = bounds
     s = left + (np.arange(n) + 0.5) * (right - left) / n
@@ -116,6 +130,8 @@ def draw_regions(ax, codes, labels, bounds, colors=CLASSES):
         Which colour each point gets: a class, or a winning piece.
     bounds : (left, right, bottom, top)
     colors : list of colours
+
+    Used from chapter 01 on.
     """
     n = round(len(codes) ** 0.5)
     codes, labels = codes.reshape(n, n, -1), labels.reshape(n, n)
@@ -145,11 +161,15 @@ def draw_partition(ax, partition, labels=None, colors=CLASSES, lw=0.6):
     ------
     ValueError
         Labels that are not one whole number from 0 for each region.
+
+    Used from chapter 00 on.
     """
     mesh, labels = partition.decided if labels is None else (partition.mesh, np.asarray(labels))
     if labels.shape != (len(mesh.start) - 1,) or labels.dtype.kind not in "iub" or labels.min() < 0:
         regions = len(partition)
-        raise ValueError(f"labels must hold a whole number from 0 for each of {regions} regions, got {labels}")
+        raise ValueError(
+            f"labels must hold a whole number from 0 for each of {regions} regions, got {labels}"
+        )
     codes = np.full(len(mesh.vertex), Path.LINETO)
     codes[mesh.start[:-1]] = Path.MOVETO  # a fill closes each region by itself
     for label in np.unique(labels):  # all regions of a label as one path: much faster than one by one
@@ -165,7 +185,10 @@ def draw_partition(ax, partition, labels=None, colors=CLASSES, lw=0.6):
 
 
 def draw_points(ax, x, y, size=14):
-    """Draw labelled points of the plane; marker and colour both tell the class."""
+    """Draw labelled points of the plane; marker and colour both tell the class.
+
+    Used from chapter 00 on.
+    """
     for c in np.unique(y):
         ax.scatter(*x[y == c].T, s=size, marker=MARKERS[c], color=CLASSES[c], edgecolor="black", lw=0.5)
     ax.set(aspect="equal", xlabel="$x_1$", ylabel="$x_2$")
@@ -175,6 +198,8 @@ def draw_image(ax, image, title="", signed=False, limit=None):
     """Draw one image without ticks: ink is dark; a signed image is red above zero and blue below.
 
     ``limit`` is the value that gets the full colour; by default the largest of the image.
+
+    Used from chapter 02 on.
     """
     limit = np.abs(image).max() if limit is None else limit
     ax.imshow(image, cmap="RdBu_r" if signed else "gray_r", vmin=-limit if signed else 0, vmax=limit)

@@ -39,6 +39,8 @@ class Explorer(ipywidgets.VBox):
     >>> explorer.set(k=3)
     >>> explorer.values
     {'k': 3}
+
+    Used from chapter 00 on.
     """
 
     def __init__(self, draw, caption, figsize=(6, 4), subplots=(1, 1), **ranges):

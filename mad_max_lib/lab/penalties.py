@@ -130,7 +130,7 @@ def gram_schmidt(W):
     tensor([[2., 0.],
             [0., 5.]])
 
-    Built in chapter 16.
+    Built in chapter 08.
     """
     if _rows(W).shape[-2] > W.shape[-1]:
         raise ValueError(

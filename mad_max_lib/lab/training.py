@@ -51,7 +51,7 @@ def fit(model, x, y, epochs, rng, batch=50, lr=1e-3, on_step=None):
     >>> bool(losses[-1] < losses[0])
     True
 
-    Built in chapter 03.
+    Used from chapter 03 on.
     """
     epochs, batch = _check_run([rng], epochs, batch, lr)
     x, y = _checked(model, x, y)
