@@ -301,7 +301,12 @@ def unit(seed, R=None):
     """Slopes, arbitrary offsets, a width and points for a max-affine unit."""
     rng = np.random.default_rng(seed)
     R, D = R or rng.integers(1, 6), rng.integers(1, 5)
-    return rng.normal(size=(R, D)) * 1.5, 3 * rng.normal(size=R), rng.uniform(0.3, 2), 2 * rng.normal(size=(40, D))
+    return (
+        rng.normal(size=(R, D)) * 1.5,
+        3 * rng.normal(size=R),
+        rng.uniform(0.3, 2),
+        2 * rng.normal(size=(40, D)),
+    )
 
 
 def reference(means, weights, sigma):
@@ -469,8 +474,8 @@ def mixture(seed):
 @SEEDS
 def test_one_step_is_scikit_learn_s_with_one_width(seed):
     x, means, weights, sigma = mixture(seed)
-    theirs = GaussianMixture(len(means), covariance_type="spherical", max_iter=1, reg_covar=0, weights_init=weights,
-                             means_init=means, precisions_init=np.full(len(means), sigma**-2))  # fmt: skip
+    start = dict(weights_init=weights, means_init=means, precisions_init=np.full(len(means), sigma**-2))
+    theirs = GaussianMixture(len(means), covariance_type="spherical", max_iter=1, reg_covar=0, **start)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
         theirs.fit(x)
@@ -486,7 +491,9 @@ def test_one_step_is_scikit_learn_s_with_one_width(seed):
 @SEEDS
 def test_one_step_point_by_point(seed):
     x, means, weights, sigma = mixture(seed)
-    joint = [[np.log(w) + norm.logpdf(p, m, sigma).sum() for m, w in zip(means, weights, strict=True)] for p in x]
+    joint = [
+        [np.log(w) + norm.logpdf(p, m, sigma).sum() for m, w in zip(means, weights, strict=True)] for p in x
+    ]
     T = np.exp(joint - logsumexp(joint, axis=1, keepdims=True))
     ours = mm.em_step(x, means, weights, sigma)
     expected = [np.average(x, axis=0, weights=t) for t in T.T]
@@ -573,10 +580,15 @@ def test_numpy_and_torch_take_the_same_step(seed, dtype):
     x, means, weights = (part.astype(dtype) for part in (x, means, weights))
     ours = mm.em_step(x, means, weights, sigma)
     theirs = mm.em_step(*(torch.tensor(part, device=mm.device()) for part in (x, means, weights)), sigma)
-    assert str(theirs[0].dtype) == str(theirs[1].dtype) == f"torch.{dtype}" and theirs[0].device.type == mm.device().type
+    assert (
+        str(theirs[0].dtype) == str(theirs[1].dtype) == f"torch.{dtype}"
+        and theirs[0].device.type == mm.device().type
+    )
     for mine, other in zip(ours, theirs, strict=True):
         other = other.cpu() if isinstance(other, torch.Tensor) else other
-        np.testing.assert_allclose(other, mine, rtol=2e-3 if dtype == "float32" else 1e-9, atol=1e-4 * (dtype == "float32"))
+        np.testing.assert_allclose(
+            other, mine, rtol=2e-3 if dtype == "float32" else 1e-9, atol=1e-4 * (dtype == "float32")
+        )
 
 
 @pytest.mark.parametrize("make", [np.asarray, torch.tensor])
@@ -586,4 +598,6 @@ def test_a_step_takes_the_type_of_the_points(make):
     assert str(single[0].dtype).endswith("float32") and str(single[1].dtype).endswith("float32")
     np.testing.assert_allclose(single[0], mm.em_step(x, means, weights, sigma)[0], rtol=1e-3, atol=1e-3)
     whole = mm.em_step(make(np.round(x).astype(int)), make(means), make(weights), sigma)
-    np.testing.assert_allclose(whole[0], mm.em_step(np.round(x), means, weights, sigma)[0], rtol=1e-12, atol=1e-12)
+    np.testing.assert_allclose(
+        whole[0], mm.em_step(np.round(x), means, weights, sigma)[0], rtol=1e-12, atol=1e-12
+    )

@@ -1,4 +1,4 @@
-"""Penalties against double loops, Gram-Schmidt against the textbook, templates against ``affine_map``; joint scores."""
+"""Penalties against loops, Gram-Schmidt against the textbook, templates against affine maps; joint scores."""
 
 from itertools import product
 
@@ -354,13 +354,16 @@ def layer(seed, K=3, R=3, D=4, absent=False):
 @pytest.mark.parametrize("seed", range(6))
 @pytest.mark.parametrize("K, R, D", [(1, 1, 2), (1, 4, 3), (2, 3, 4), (3, 2, 5), (4, 3, 2)])
 def test_joint_scores_are_the_log_density_of_a_sum_of_slopes(seed, K, R, D):
-    """x is the sum of one slope of each unit and noise of width 1; each unit draws its slope by its own prior.
+    """x is a sum of one slope of each unit and noise of width 1; each unit draws its slope by its own prior.
 
     The logarithm of prior times density is the score, less what depends on x alone and one constant.
     """
     maso, x = layer(seed, K, R, D)
     scores, choices = mm.joint_scores(maso, x)
-    assert choices.tolist() == [list(t) for t in product(range(R), repeat=K)] and scores.shape == (len(x), R**K)
+    assert choices.tolist() == [list(t) for t in product(range(R), repeat=K)] and scores.shape == (
+        len(x),
+        R**K,
+    )
     joint = np.zeros_like(scores)
     for n in range(len(x)):
         for i, t in enumerate(choices):
@@ -373,7 +376,9 @@ def test_joint_scores_are_the_log_density_of_a_sum_of_slopes(seed, K, R, D):
     posterior /= posterior.sum(1, keepdims=True)
     np.testing.assert_allclose(mm.posterior(scores, 0.5), posterior, atol=1e-11)
     alone = (x**2).sum(1, keepdims=True) / 2  # all that is left over, but one constant
-    np.testing.assert_allclose(difference - alone, (difference - alone)[0, 0] + 0 * difference, rtol=1e-10, atol=1e-10)
+    np.testing.assert_allclose(
+        difference - alone, (difference - alone)[0, 0] + 0 * difference, rtol=1e-10, atol=1e-10
+    )
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -383,7 +388,9 @@ def test_joint_scores_pair_by_pair(seed):
     single = maso.scores(x)
     for i, t in enumerate(choices):
         pairs = sum(maso.A[k, t[k]] @ maso.A[j, t[j]] for j in range(3) for k in range(j))
-        np.testing.assert_allclose(scores[:, i], sum(single[:, k, t[k]] for k in range(3)) - pairs, rtol=1e-12, atol=1e-12)
+        np.testing.assert_allclose(
+            scores[:, i], sum(single[:, k, t[k]] for k in range(3)) - pairs, rtol=1e-12, atol=1e-12
+        )
     if seed > 1:
         gone = np.isneginf(maso.B[range(3), choices]).any(1)
         assert gone.sum() == 9 and (np.isneginf(scores) == gone).all()
@@ -393,12 +400,16 @@ def test_joint_scores_pair_by_pair(seed):
 
 def test_joint_scores_worked_by_hand():
     W = np.array([[1.0, 2.0], [2.0, 0.0]])
-    scores, choices = mm.joint_scores(mm.operators.relu(2).after(W, np.array([0.5, -1.0])), np.array([[1.0, 1.0]]))
+    scores, choices = mm.joint_scores(
+        mm.operators.relu(2).after(W, np.array([0.5, -1.0])), np.array([[1.0, 1.0]])
+    )
     assert choices.tolist() == [[0, 0], [0, 1], [1, 0], [1, 1]]
     assert scores.tolist() == [[0, 1, 3.5, 2.5]], "together 3.5 + 1, less the product 2 of the rows"
 
 
-@pytest.mark.parametrize("operator", [mm.operators.relu, mm.operators.absolute, lambda K: mm.operators.leaky_relu(K, 0.1)])
+@pytest.mark.parametrize(
+    "operator", [mm.operators.relu, mm.operators.absolute, lambda K: mm.operators.leaky_relu(K, 0.1)]
+)
 @pytest.mark.parametrize("seed", range(3))
 def test_with_orthogonal_rows_each_unit_decides_for_itself(operator, seed):
     W, b = drawn(3, 5, seed=seed), drawn(3, seed=seed + 1).numpy()
@@ -413,7 +424,9 @@ def test_with_orthogonal_rows_each_unit_decides_for_itself(operator, seed):
         np.testing.assert_allclose(joint, product_of_units, rtol=1e-9, atol=1e-12)
     overlapping = operator(3).after(W.numpy() + 1, b)
     scores, choices = mm.joint_scores(overlapping, x)
-    assert (choices[scores.argmax(1)] != overlapping.codes(x)).any(), "rows that overlap explain each other away"
+    assert (choices[scores.argmax(1)] != overlapping.codes(x)).any(), (
+        "rows that overlap explain each other away"
+    )
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])

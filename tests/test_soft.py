@@ -1,4 +1,4 @@
-"""Posteriors and beta-VQ against exact decimals, torch's smooth functions and a solver of the entropy problem."""
+"""Posteriors and beta-VQ against exact decimals, torch's functions and a solver of the entropy problem."""
 
 import warnings
 from decimal import Decimal, localcontext
@@ -187,7 +187,9 @@ def test_the_largest_numbers_of_all(library, beta):
         if beta == 0:
             np.testing.assert_allclose(weights, [[1 / 3] * 3 + [0]] * 2 + [[0.25] * 4], rtol=1e-3)
         else:
-            np.testing.assert_array_equal(weights[:2], [[0, 1 - (beta < 1) / 2, (beta < 1) / 2, 0], [1, 0, 0, 0]])
+            np.testing.assert_array_equal(
+                weights[:2], [[0, 1 - (beta < 1) / 2, (beta < 1) / 2, 0], [1, 0, 0, 0]]
+            )
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
@@ -207,7 +209,9 @@ def test_results_keep_type_shape_and_device_whatever_number_beta_is(library, dty
     for shape in [(3,), (2, 3), (2, 1, 3), (0, 3)]:
         values = make(np.arange(np.prod(shape)).reshape(shape), library, dtype)
         weights = mm.posterior(values, beta)
-        assert type(weights) is type(values) and weights.dtype == values.dtype and weights.shape == values.shape
+        assert (
+            type(weights) is type(values) and weights.dtype == values.dtype and weights.shape == values.shape
+        )
         assert library == "numpy" or weights.device == values.device
         np.testing.assert_array_equal(numbers(weights), numbers(mm.posterior(values, float(beta))))
 
@@ -253,7 +257,9 @@ def test_the_table_at_0_one_half_and_1(library, kind, dtype):
     rounding = 10 * np.finfo(dtype).eps
     np.testing.assert_allclose(numbers(mm.beta_vq(maso, x, 0.0)), linear * u.numpy(), rtol=rounding)
     if kind == "relu":
-        np.testing.assert_allclose(numbers(mm.beta_vq(maso, x, 0.5)), F.silu(u), rtol=40 * rounding, atol=rounding)
+        np.testing.assert_allclose(
+            numbers(mm.beta_vq(maso, x, 0.5)), F.silu(u), rtol=40 * rounding, atol=rounding
+        )
 
 
 @both
@@ -278,7 +284,9 @@ def test_soft_pooling_weighs_the_entries_of_each_window(library, padding, beta):
     inside = windows > -INF
     powers = (eta * windows.where(inside, torch.tensor(0.0).double())).exp() * inside
     expected = (powers * windows.nan_to_num(neginf=0)).sum(-1) / powers.sum(-1)
-    np.testing.assert_allclose(numbers(mm.beta_vq(maso, x, beta)), expected.flatten(1), rtol=1e-12, atol=1e-14)
+    np.testing.assert_allclose(
+        numbers(mm.beta_vq(maso, x, beta)), expected.flatten(1), rtol=1e-12, atol=1e-14
+    )
     hard = F.max_pool2d(image, 3, 2, padding).flatten(1)
     np.testing.assert_array_equal(numbers(mm.beta_vq(maso, x, 1.0)), hard)
     if beta == 0:
@@ -386,7 +394,11 @@ S = np.zeros((2, 3))
         (S[:, :0], TypeError, r"scores must be a floating array \(..., R\), got float64 \(2, 0\)"),
         (S * np.nan, ValueError, "scores must be finite; entries that are NaN or infinite: 6 of 6"),
         (S + INF, ValueError, "scores must be finite; entries that are NaN or infinite: 6 of 6"),
-        (np.array([[1.0, 2], [-INF, -INF]]), ValueError, "scores must have a piece that is not absent .* every row"),
+        (
+            np.array([[1.0, 2], [-INF, -INF]]),
+            ValueError,
+            "scores must have a piece that is not absent .* every row",
+        ),
     ],
 )
 @pytest.mark.parametrize("beta", [0, 0.5, 1])
@@ -396,7 +408,9 @@ def test_bad_scores(values, error, message, beta):
             mm.posterior(given_scores, beta)
 
 
-@pytest.mark.parametrize("beta", [-1e-9, 1.0001, np.nan, INF, None, "0.5", 0.5j, np.ones(1), torch.tensor(0.5)])
+@pytest.mark.parametrize(
+    "beta", [-1e-9, 1.0001, np.nan, INF, None, "0.5", 0.5j, np.ones(1), torch.tensor(0.5)]
+)
 def test_bad_beta(beta):
     message = r"beta must be a number from 0 \(linear\) to 1 \(hard\), got "
     with pytest.raises(ValueError, match=message):

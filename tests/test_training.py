@@ -97,7 +97,9 @@ def test_weights_have_he_s_statistics(fan_in):
 
 @pytest.mark.parametrize("sizes", [[], [2], [2, 0, 3], [2, -1], [2.0, 3], [2, "3"]])
 def test_bad_sizes(sizes):
-    with pytest.raises(ValueError, match="sizes must be (two or more whole numbers|a whole number) of at least 1, got "):
+    with pytest.raises(
+        ValueError, match="sizes must be (two or more whole numbers|a whole number) of at least 1, got "
+    ):
         mlp(sizes, rng())
 
 
