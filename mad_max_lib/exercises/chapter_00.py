@@ -34,10 +34,11 @@ exercise(
         _smallest: "you return the smallest inner product. How far do the points reach the other way?",
         _which: "is your answer how far the points reach, or which of them does?",
         _total: "you return the sum of all inner products. Which single one is asked for?",
-        _from_zero: "where all inner products are negative your answer is not the largest. Where does it start?",
+        _from_zero: "where all inner products are negative your answer is not the largest. "
+        "Where does it start?",
     },
     otherwise=lambda got, truth, *_: (
-        f"for the points of the check and the direction (1, 0.5) the answer should be "
-        f"{truth}, not {got}. Why?"
+        f"for the points of the check and the direction (1, 0.5) the answer should be {truth}, "
+        f"not {got}. Why?"
     ),
 )

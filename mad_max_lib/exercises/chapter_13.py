@@ -28,14 +28,14 @@ exercise(
     cases=[(3.0, 9.0), (0.7, 2.5)],
     wrong={
         _overlooked_square: "that is the variance. In which unit is a width measured?",
-        _overlooked_no_half: "your width is too large by a constant factor. What stands below the square in the "
-        "exponent of a normal density?",
-        _overlooked_halfway: "from the halfway point to the rare light is only half of the way. How far from the "
-        "other light is the flash?",
+        _overlooked_no_half: "your width is too large by a constant factor. "
+        "What stands below the square in the exponent of a normal density?",
+        _overlooked_halfway: "from the halfway point to the rare light is only half of the way. "
+        "How far from the other light is the flash?",
     },
     otherwise=lambda got, truth, distance, odds: (
-        f"at distance {distance} and odds {odds} the two products of prior "
-        "and density differ at your width. Which one is larger?"
+        f"at distance {distance} and odds {odds} the two products of prior and density differ at your width. "
+        "Which one is larger?"
     ),
 )
 
@@ -51,8 +51,11 @@ def check_13_3(attempt):
         got = float(call(attempt, means, weights, r, shape=()))
         ask(got > 0, "on a clear night every light owns its own place. Can a width of 0 or less put it out?")
         if np.isinf(got):
-            ask(_room(means, weights, r, 200.0) > 0, "you say that a light never goes out, and in a thick fog it is "
-                "named nowhere. Does every light have a direction in which it lies farthest?")  # fmt: skip
+            ask(
+                _room(means, weights, r, 200.0) > 0,
+                "you say that a light never goes out, and in a thick fog it is named nowhere. "
+                "Does every light have a direction in which it lies farthest?",
+            )
             corner += 1
         else:
             inside += 1
@@ -60,8 +63,10 @@ def check_13_3(attempt):
             root = [_room(means, weights, r, factor * got**0.5) > 0 for factor in (0.999, 1.001)]
             ask(edge == [True, False] or root != [True, False], "that is not a width. Is v in the proof one?")
             home = [_wins(means, weights, r, factor * got) for factor in (0.999, 1.001)]
-            ask(edge[1] is False or home != [True, False], "there it loses its own place. "
-                "Must a light win at its own place to be named?")  # fmt: skip
+            ask(
+                edge[1] is False or home != [True, False],
+                "there it loses its own place. Must a light win at its own place to be named?",
+            )
             ask(
                 edge[0],
                 "just below your width the light is already named nowhere. Which rivals meet at one place?",
@@ -79,7 +84,7 @@ def _wins(means, weights, r, sigma):
 
 
 def _room(means, weights, r, sigma):
-    """By how much component r can lead all others somewhere, in units of the distance to each; capped at 1."""
+    """By how much component r can lead all others somewhere, in units of the distance to each, at most 1."""
     n = np.delete(means, r, axis=0) - means[r]
     lengths = np.linalg.norm(n, axis=1)
     gap = (np.delete((means**2).sum(1), r) - (means[r] ** 2).sum()) / 2
@@ -117,8 +122,8 @@ def _what_is_off(got, truth, x, T):
     if not np.allclose(weights, true_weights):
         return "the weights are off. Over what is T averaged?"
     return (
-        f"the width should be {true_sigma:.4f}, yours is {sigma:.4f}. How much does each squared distance count, and "
-        "from which mean is it measured?"
+        f"the width should be {true_sigma:.4f}, yours is {sigma:.4f}. "
+        "How much does each squared distance count, and from which mean is it measured?"
     )
 
 
@@ -128,9 +133,11 @@ exercise(
     solution=maximise,
     cases=[(_rng.normal(size=(40, 3)), _rng.dirichlet(np.array([2.0, 1.0, 0.5, 0.5]), 40))],
     wrong={
-        _maximise_hard: "you give each flash to one light alone. What does T[n, r] say about a flash between two lights?",
+        _maximise_hard: "you give each flash to one light alone. "
+        "What does T[n, r] say about a flash between two lights?",
         _maximise_variance: "that is the variance. Which unit does a width have?",
-        _maximise_no_dimension: "a squared distance in D directions has D errors in it. How wide is one of them?",
+        _maximise_no_dimension: "a squared distance in D directions has D errors in it. "
+        "How wide is one of them?",
     },
     otherwise=_what_is_off,
 )
@@ -170,12 +177,14 @@ exercise(
     solution=as_mixture,
     cases=[(*_UNIT, 1.5), (_UNIT[0], _UNIT[1] + 2000, 1.5)],
     wrong={
-        _as_mixture_offsets: "a unit whose offsets are K-means' should believe in equal frequencies. Does yours?",
-        _as_mixture_sign: "a long slope pays a handicap in its offset. Has your prior given it back, or charged it twice?",
+        _as_mixture_offsets: "a unit whose offsets are K-means' should believe in equal frequencies. "
+        "Does yours?",
+        _as_mixture_sign: "a long slope pays a handicap in its offset. "
+        "Has your prior given it back, or charged it twice?",
         _as_mixture_no_half: "the handicap of a slope is given back twice over. How large is it?",
         _as_mixture_width: "your priors fit another fog. Which power of sigma stands in a normal density?",
-        _as_mixture_overflow: "with 2000 added to all offsets the weights go wrong. What does a common constant do to "
-        "the quotient, and to the exponentials?",
+        _as_mixture_overflow: "with 2000 added to all offsets the weights go wrong. "
+        "What does a common constant do to the quotient, and to the exponentials?",
     },
     otherwise=lambda got, truth, *_: (
         "the means are not the slopes. Where do the lights of a unit stand?"
@@ -189,10 +198,8 @@ exercise(
     "13.6",
     solution=[-2.0, -0.5],
     wrong={
-        (
-            -6.0,
-            -1.5,
-        ): "the offset alone is not the prior. What does a unit without a prior have for an offset?",
+        (-6.0, -1.5): "the offset alone is not the prior. "
+        "What does a unit without a prior have for an offset?",
         (2.0, 0.5): "you give the whole squared length back. How large is the handicap of a slope?",
         (-2.0, -1.0): "the first one is right. With which power does the width enter?",
         (-4.586, -1.146): "half the length of W is not what enters. What is the square of a length?",
@@ -200,5 +207,6 @@ exercise(
     },
     equal=within(1e-3),
     otherwise="not both are right. What are the two exponents in the prior?",
-    why="$|W|^2 = 8$, so the log-odds are $(-6 + 4)/1$ and $(-6 + 4)/4$: off is the likelier, less so in thicker fog.",
+    why="$|W|^2 = 8$, so the log-odds are $(-6 + 4)/1$ and $(-6 + 4)/4$: "
+    "off is the likelier, less so in thicker fog.",
 )
