@@ -26,6 +26,8 @@ class Plane(NamedTuple):
     >>> plane = Plane.through(torch.zeros(3), torch.ones(3), torch.tensor([0.0, 0.0, 1.0]))
     >>> plane.points(np.array([[0.0, 1.0]]))
     tensor([[0., 0., 1.]], dtype=torch.float64)
+
+    Built in chapter 09.
     """
 
     origin: torch.Tensor
@@ -71,6 +73,8 @@ def partition(model, plane=None, bounds=(-1, 1, -1, 1)):
     --------
     >>> len(partition(torch.relu))
     4
+
+    Built in chapter 09.
     """
     edges = np.asarray(bounds, float) if np.shape(bounds) == (4,) else np.full(4, np.nan)
     if not (np.isfinite(edges).all() and edges[0] < edges[1] and edges[2] < edges[3]):

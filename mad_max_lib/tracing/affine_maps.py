@@ -51,6 +51,8 @@ def affine_map(model, x, outputs=None):
     >>> A
     tensor([[[0., 0.],
              [0., 1.]]])
+
+    Built in chapter 04.
     """
     x = check_points(model, x)
     with torch.no_grad():
@@ -133,6 +135,8 @@ def bias_terms(model, x, outputs=None):
     >>> total = sum(bias_terms(model, x).values())
     >>> torch.allclose(total, affine_map(model, x).b)
     True
+
+    Built in chapter 04.
     """
     x = check_points(model, x)
     with torch.no_grad():
@@ -186,6 +190,8 @@ def local_lipschitz(model, x):
     --------
     >>> local_lipschitz(torch.abs, torch.tensor([[3.0, -4.0]]))
     tensor([1.])
+
+    Built in chapter 05.
     """
     _steepest(model, check_points(model, x)[:1])  # refuses units that bend everywhere
     A = affine_map(model, x).A
@@ -214,6 +220,8 @@ def lipschitz_bound(model, x):
     >>> model = torch.nn.Sequential(torch.nn.Linear(1, 1), torch.nn.ReLU())
     >>> bool(lipschitz_bound(model, torch.ones(1, 1)) == model[0].weight.abs().item())
     True
+
+    Built in chapter 05.
     """
     if not isinstance(model, torch.nn.Sequential):
         raise TypeError(

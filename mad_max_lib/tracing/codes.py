@@ -77,6 +77,8 @@ def region_codes(model, x):
     >>> pool = torch.nn.MaxPool1d(3)
     >>> region_codes(pool, torch.tensor([[[1.0, 5.0, 2.0]]]))[0]
     tensor([[1]], dtype=torch.uint8)
+
+    Built in chapter 04.
     """
     x = check_points(model, x)
     with torch.no_grad():
@@ -125,6 +127,8 @@ def vq_distance(codes_a, codes_b, layer=None):
     >>> vq_distance(codes, codes)
     tensor([[0.0000, 0.5000],
             [0.5000, 0.0000]])
+
+    Built in chapter 11.
     """
     for name, codes in {"codes_a": codes_a, "codes_b": codes_b}.items():
         if not isinstance(codes, RegionCodes):
@@ -153,6 +157,8 @@ def nearest(codes_a, codes_b, k, layer=None):
     >>> nearest(codes, codes, k=1)
     tensor([[0],
             [1]])
+
+    Built in chapter 11.
     """
     distance = vq_distance(codes_a, codes_b, layer)
     k = check_count("k", k, high=distance.shape[1])
