@@ -17,6 +17,13 @@ def tell(record_property):
     return lambda line: record_property("tell", line)
 
 
+@pytest.fixture(scope="module")
+def on_cpu():
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        monkeypatch.setenv("MAD_MAX_DEVICE", "cpu")
+        yield
+
+
 def pytest_runtest_logreport(report):
     if report.when == "call":
         _told.extend(line for name, line in report.user_properties if name == "tell")

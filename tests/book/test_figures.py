@@ -1,11 +1,14 @@
-"""Captions and their numbers, grids of points, drawings of regions."""
+"""Captions and their numbers, grids, drawings of regions and of partitions read back from their pixels."""
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
-from matplotlib.colors import to_rgba_array
+import torch
+from helpers import mlp
+from matplotlib.colors import to_rgb, to_rgba_array
+from partitions import Corners, outputs
 
-import mad_max_lib
+import mad_max_lib as mm
 from mad_max_lib.book import figures
 
 CAPTION = "Every caption states in a sentence what the reader should see."
@@ -35,7 +38,7 @@ def test_figure_numbers_count_up_and_stay_when_a_cell_is_run_again():
 
 def test_setup_says_the_versions_in_use(capsys):
     figures.setup(3)
-    said = f"Chapter 3, with mad_max_lib {mad_max_lib.__version__}, numpy {np.__version__}, torch "
+    said = f"Chapter 3, with mad_max_lib {mm.__version__}, numpy {np.__version__}, torch "
     assert capsys.readouterr().out.startswith(said)
 
 
@@ -113,3 +116,76 @@ def test_each_class_has_its_colour_and_its_marker(ax):
 def test_signed_images_share_a_scale_around_zero(ax):
     figures.draw_image(ax, np.array([[-3.0, 1.0]]), title="A", signed=True)
     assert ax.images[0].get_clim() == (-3, 3) and ax.get_title() == "A" and len(ax.get_xticks()) == 0
+
+
+# ---------------------------------------------------------------- partitions
+
+
+def drawing(p, **how):
+    """The pixels of a drawing, (400, 400, 3), and the points of the plane in their middles."""
+    fig = plt.figure(figsize=(4, 4), dpi=100, layout="none")
+    ax = fig.add_axes([0, 0, 1, 1])
+    figures.draw_partition(ax, p, **how)
+    assert ax.get_xlim() + ax.get_ylim() == p.bounds and ax.get_aspect() == 1
+    ax.axis("off")
+    fig.canvas.draw()
+    pixels = np.asarray(fig.canvas.buffer_rgba())[::-1, :, :3].astype(int)
+    plt.close(fig)
+    return pixels, figures.grid(p.bounds, 400).reshape(400, 400, 2)
+
+
+def distances(points, segments):
+    """How far each point is from the nearest segment."""
+    a, b = segments[:, 0], segments[:, 1]
+    share = ((points[:, None] - a) * (b - a)).sum(2) / ((b - a) ** 2).sum(1)
+    nearest = a + share.clip(0, 1)[..., None] * (b - a)
+    return np.linalg.norm(points[:, None] - nearest, axis=2).min(1)
+
+
+def pale(color):
+    return np.round(255 * (1 - 0.45 * (1 - np.array(to_rgb(color)))))
+
+
+@pytest.mark.parametrize("sizes", [(2, 8, 8, 3), (2, 8, 8, 2), (2, 8, 8, 1)])
+def test_the_drawing_has_the_colour_of_the_class(sizes):
+    p = mm.partition(mlp(*sizes, seed=1), bounds=(-2.0, 2.0, -3.0, 1.0))
+    pixels, points = drawing(p)
+    some = np.random.default_rng(0).integers(400, size=(2, 2_000))
+    corners = Corners(p)
+    edges = p.vertices[np.concatenate([corners.inner, corners.frame])]
+    away = distances(points[*some], np.concatenate([edges, p.boundary()])) > 0.03  # three pixels
+    own = outputs(p, points[*some])
+    classes = own.argmax(1) if own.shape[1] > 1 else (own[:, 0] > 0).astype(int)
+    expected = np.array([pale(color) for color in figures.CLASSES])[classes]
+    assert away.sum() > 1_000 and len(set(classes[away].tolist())) > 1
+    assert abs(pixels[*some] - expected)[away].max() <= 1
+
+
+def test_the_drawing_has_a_line_along_every_edge():
+    p = mm.partition(mlp(2, 5, 5, 2, seed=1), bounds=(-2.0, 2.0, -2.0, 2.0))
+    pixels, _ = drawing(p, labels=np.zeros(len(p), int), lw=2)
+    edges = p.vertices[Corners(p).inner]
+    middle = edges.mean(1)
+    column, row = ((middle + 2) * 100).astype(int).T
+    assert (pixels[row, column].sum(1) < 0.6 * pale(figures.CLASSES[0]).sum()).all() and len(edges) > 10
+
+
+@pytest.mark.parametrize("as_array", [list, np.array, torch.tensor])
+def test_regions_are_drawn_in_the_colours_of_labels_in_turns(as_array):
+    p, colors = (
+        mm.partition(mlp(2, 6, 6, 1), bounds=(-2.0, 2.0, -2.0, 2.0)),
+        ["red", "#0f0", "C0", "0.5", "k"],
+    )
+    labels = [f % 7 for f in range(len(p))]
+    pixels, points = drawing(p, labels=as_array(labels), colors=colors, lw=0)
+    some = np.random.default_rng(0).integers(400, size=(2, 1_000))
+    away = distances(points[*some], p.vertices[Corners(p).inner]) > 0.02
+    face = p.locate(points[*some])
+    expected = np.array([pale(color) for color in colors])[np.array(labels)[face] % 5]
+    assert abs(pixels[*some] - expected)[away].max() <= 1 and away.sum() > 500 and len(p) > 20
+
+
+@pytest.mark.parametrize("labels", [[0], [0, 1, 2, -1], [0.5, 0, 0, 0], [[0, 0, 0, 0]]])
+def test_wrong_labels_are_named(labels):
+    with pytest.raises((ValueError, TypeError), match="labels must"):
+        figures.draw_partition(plt.figure().add_subplot(), mm.partition(torch.relu), labels=labels)

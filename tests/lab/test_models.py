@@ -1,4 +1,4 @@
-"""The book's networks: weights drawn by NumPy alone, layers against torch's functions one by one."""
+"""The book's networks: the device rule, weights drawn by NumPy alone, layers against torch's functions."""
 
 import copy
 import random
@@ -7,22 +7,15 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from helpers import rng
 from torch import nn
 
 import mad_max_lib as mm
 from mad_max_lib.lab.models import Residual
 
+pytestmark = pytest.mark.usefixtures("on_cpu")
 MAKE = [mm.small_cnn, mm.small_resnet]
 LAYER = nn.Linear(3, 4)
-
-
-@pytest.fixture(autouse=True)
-def on_cpu(monkeypatch):
-    monkeypatch.setenv("MAD_MAX_DEVICE", "cpu")
-
-
-def rng(seed=0):
-    return np.random.default_rng(seed)
 
 
 def images(N=5, seed=0, dtype=torch.float64):
@@ -187,3 +180,110 @@ def test_a_residual_block_adds_its_branch_to_its_input(c_in, c):
         block.branch[1].weight.zero_(), block.branch[1].bias.fill_(-1)
     torch.testing.assert_close(block(z), skip)  # the branch is switched off
     assert ("skip.weight" in block.state_dict()) == (c_in != c) and "skip.bias" not in block.state_dict()
+
+
+# ---------------------------------------------------------------- device
+
+
+@pytest.mark.parametrize(
+    "wish, gpu, chosen",
+    [
+        (None, False, "cpu"),
+        (None, True, "cuda"),
+        ("auto", False, "cpu"),
+        ("auto", True, "cuda"),
+        ("cpu", False, "cpu"),
+        ("cpu", True, "cpu"),
+        ("cuda", True, "cuda"),
+    ],
+)
+def test_device_rule(monkeypatch, wish, gpu, chosen):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: gpu)
+    monkeypatch.delenv("MAD_MAX_DEVICE") if wish is None else monkeypatch.setenv("MAD_MAX_DEVICE", wish)
+    assert mm.device() == torch.device(chosen)
+
+
+@pytest.mark.parametrize(
+    "wish, message",
+    [
+        ("cuda", "MAD_MAX_DEVICE is cuda, but torch finds no GPU here; use auto or cpu"),
+        ("gpu", "MAD_MAX_DEVICE must be auto, cpu or cuda, got 'gpu'"),
+        ("CPU", "MAD_MAX_DEVICE must be auto, cpu or cuda, got 'CPU'"),
+        ("cuda:0", "MAD_MAX_DEVICE must be auto, cpu or cuda, got 'cuda:0'"),
+        ("", "MAD_MAX_DEVICE must be auto, cpu or cuda, got ''"),
+    ],
+)
+def test_bad_device(monkeypatch, wish, message):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setenv("MAD_MAX_DEVICE", wish)
+    with pytest.raises(ValueError, match=message):
+        mm.device()
+
+
+# ---------------------------------------------------------------- mlp
+
+
+def test_mlp_has_the_layers_asked_for():
+    layers = list(mm.mlp([2, 5, 7, 3], rng()))
+    assert [type(layer) for layer in layers] == [nn.Linear, nn.ReLU, nn.Linear, nn.ReLU, nn.Linear]
+    assert [(l.in_features, l.out_features) for l in layers[::2]] == [(2, 5), (5, 7), (7, 3)]  # noqa: E741
+    assert len(mm.mlp([4, 2], rng())) == 1
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_mlp_is_reproducible_from_the_generator_alone(dtype):
+    states = []
+    for torch_seed, seed in [(1, 0), (2, 0), (1, 1)]:
+        torch.manual_seed(torch_seed)
+        states.append(torch.cat([p.flatten() for p in mm.mlp([2, 5, 3], rng(seed), dtype).parameters()]))
+    assert states[0].dtype == dtype and states[0].requires_grad
+    assert torch.equal(states[0], states[1]) and not torch.equal(states[0], states[2])
+
+
+def test_both_dtypes_start_from_the_same_numbers():
+    single, double = (mm.mlp([2, 5, 3], rng(), dtype) for dtype in [torch.float32, torch.float64])
+    for p, q in zip(single.parameters(), double.parameters(), strict=True):
+        assert torch.equal(p, q.float())
+
+
+@pytest.mark.parametrize("fan_in", [10, 500])
+def test_mlp_s_weights_have_he_s_statistics(fan_in):
+    layer = mm.mlp([fan_in, 200_000 // fan_in], rng())[0]
+    weights, biases = layer.weight.detach(), mm.mlp([1, 20_000], rng())[0].bias.detach()
+    assert abs(weights.mean()) < 0.01 * weights.std()
+    np.testing.assert_allclose(weights.var(), 2 / fan_in, rtol=0.02)
+    np.testing.assert_allclose((weights**4).mean() / weights.var() ** 2, 3, rtol=0.05)  # normal, not uniform
+    assert -0.5 <= biases.min() < -0.499 and 0.499 < biases.max() <= 0.5
+    np.testing.assert_allclose(biases.var(), 1 / 12, rtol=0.05)
+
+
+@pytest.mark.parametrize("sizes", [[], [2], [2, 0, 3], [2, -1], [2.0, 3], [2, "3"]])
+def test_bad_sizes(sizes):
+    with pytest.raises(
+        ValueError, match="sizes must be (two or more whole numbers|a whole number) of at least 1, got "
+    ):
+        mm.mlp(sizes, rng())
+
+
+def test_other_bad_arguments_of_mlp():
+    with pytest.raises(TypeError, match="rng must be a NumPy Generator such as .*, got int"):
+        mm.mlp([2, 3], 0)
+    with pytest.raises(TypeError, match="dtype must be a torch floating type, got torch.int64"):
+        mm.mlp([2, 3], rng(), torch.int64)
+
+
+# ---------------------------------------------------------------- the book's network
+
+
+def test_toy_network_learns_all_its_points_and_is_always_the_same():
+    torch.manual_seed(1)
+    steps = []
+    model, x, y = mm.toy_network(on_step=lambda step, model: steps.append((step, id(model))))
+    torch.manual_seed(2)
+    again, x_again, y_again = mm.toy_network()
+    assert [p.shape[0] for p in model.parameters()] == [45, 45, 45, 45, 4, 4]
+    assert x.shape == (400, 2) and y.shape == (400,) and np.bincount(y).tolist() == [100] * 4
+    assert (model(torch.from_numpy(x)).argmax(1).numpy() == y).all()
+    assert steps == [(step, id(model)) for step in range(641)]
+    assert np.array_equal(x, x_again) and np.array_equal(y, y_again)
+    assert all(torch.equal(p, q) for p, q in zip(model.parameters(), again.parameters(), strict=True))

@@ -13,17 +13,11 @@ from torch.autograd import gradcheck, gradgradcheck
 
 import mad_max_lib as mm
 
+pytestmark = pytest.mark.usefixtures("on_cpu")
 few = settings(max_examples=50, deadline=None)
 ALL = [mm.overlap, mm.cosine_overlap, mm.length_penalty]
 FOR_ALL = pytest.mark.parametrize("penalty", ALL)
 NUMBERS = st.floats(-3, 3, width=32).filter(lambda number: abs(number) > 1e-3 or number == 0)
-
-
-@pytest.fixture(autouse=True, scope="module")
-def on_cpu():
-    with pytest.MonkeyPatch.context() as monkeypatch:
-        monkeypatch.setenv("MAD_MAX_DEVICE", "cpu")
-        yield
 
 
 def stacks(min_dims=2, max_dims=4):

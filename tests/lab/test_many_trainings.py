@@ -8,6 +8,7 @@ import joblib
 import numpy as np
 import pytest
 import torch
+from helpers import rng
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
@@ -16,20 +17,10 @@ from torch import nn
 
 import mad_max_lib as mm
 from mad_max_lib.lab.data import Data
-from mad_max_lib.lab.training import Difference, Accuracies
+from mad_max_lib.lab.training import Accuracies, Difference
 
+pytestmark = pytest.mark.usefixtures("on_cpu")
 few = settings(max_examples=12, deadline=None)
-
-
-@pytest.fixture(autouse=True, scope="module")
-def on_cpu():
-    with pytest.MonkeyPatch.context() as monkeypatch:
-        monkeypatch.setenv("MAD_MAX_DEVICE", "cpu")
-        yield
-
-
-def rng(seed=0):
-    return np.random.default_rng(seed)
 
 
 def generators(S):
