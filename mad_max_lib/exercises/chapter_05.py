@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from . import Wrong, call, exercise, value
+from . import ask, call, close, exercise, within
 
 
 def bulges(f, x, u):
@@ -29,72 +29,79 @@ def _bulges_at_all(f, x, u):
     return float(bulges(f, x, u) > 0)
 
 
-@exercise(
+_FUNCTIONS = [
+    lambda p: -(p**2).sum(axis=1),
+    lambda p: (p**2).sum(axis=1),
+    lambda p: p @ np.array([0.1, 0.7, -0.3]) + 0.3,  # bulges by rounding errors alone
+    lambda p: np.sqrt(np.abs(p[:, 0])),
+    lambda p: np.sin(2 * p[:, 0]),
+]
+_PAIRS = np.random.default_rng(0).normal(size=(2, 500, 3))
+exercise(
     "5.1",
     solution=bulges,
-    wrong=[_bulges_above_both_ends, _bulges_reversed, _bulges_exact, _bulges_count, _bulges_at_all],
+    cases=[(f, *_PAIRS) for f in _FUNCTIONS],
+    wrong={
+        _bulges_above_both_ends: "the square root of |x_1| passes as convex. "
+        "With what has the midpoint's height to be compared: the higher end, or the chord?",
+        _bulges_reversed: "a sum of squares, which is convex, is refuted. "
+        "On which side of its chords does a bowl lie?",
+        _bulges_exact: "an affine function bulges for you, by rounding errors of 1e-16. "
+        "How much did the referee allow?",
+        _bulges_count: "your answer for 500 pairs is larger than 1. Is it a share or a count?",
+        _bulges_at_all: "a sine wave bulges at some pairs and not at others, your answer is 1. "
+        "Did you average over the pairs?",
+    },
+    otherwise=lambda got, truth, *_: (
+        f"a function that bulges in {truth:.3f} of the pairs does so for you in {got:.3f}. "
+        "Which heights are compared, and over what is the mean taken?"
+    ),
 )
-def _(attempt):
-    rng = np.random.default_rng(0)
-    x, u = rng.normal(size=(2, 500, 3))
-
-    def share(f):
-        return call(attempt, f, x, u, shape=())
-
-    if share(lambda p: -(p**2).sum(axis=1)) > 1:
-        raise Wrong("your answer for 500 pairs is larger than 1. Is it a share or a count?")
-    bowl = share(lambda p: (p**2).sum(axis=1))
-    if bowl > 0:
-        raise Wrong("a sum of squares, which is convex, is refuted. On which side of its chords does a bowl lie?")
-    if share(lambda p: p @ np.array([0.1, 0.7, -0.3]) + 0.3) > 0:
-        raise Wrong("an affine function bulges for you, by rounding errors of 1e-16. How much did the referee allow?")
-    if share(lambda p: np.sqrt(np.abs(p[:, 0]))) == 0:
-        raise Wrong("the square root of |x_1| passes as convex. With what has the midpoint's height to be compared: "
-                    "the higher end, or the chord?")  # fmt: skip
-    wave = share(lambda p: np.sin(2 * p[:, 0]))
-    if abs(wave - bulges(lambda p: np.sin(2 * p[:, 0]), x, u)) > 1e-9:
-        raise Wrong(f"a sine wave bulges at some pairs and not at others, your answer is {wave:.3f}. "
-                    "Did you average over the pairs?")  # fmt: skip
 
 
 @exercise("5.3")
-def _(attempt):
+def check_5_3(attempt):
     rng = np.random.default_rng(1)
 
     def layers_as_rows(a, b):
         layers = attempt(a, b)
         try:
-            return np.array([[float(w), *np.reshape(v, a.shape[1]), float(c)] for w, v, c in layers]).reshape(
-                len(layers), a.shape[1] + 2
-            )
+            rows = [[float(w), *np.reshape(v, a.shape[1]), float(c)] for w, v, c in layers]
+            return np.reshape(rows, (len(rows), a.shape[1] + 2))
         except (TypeError, ValueError):
-            raise Wrong(f"for {len(a)} pieces on {a.shape[1]} inputs your layers are no list of (w, v, c) with numbers "
-                        "w and c and a vector v. In what order does the text name them?") from None  # fmt: skip
+            return np.zeros(0)
 
-    def error(a, b):
+    def is_maximum(a, b):
         rows = call(layers_as_rows if callable(attempt) else attempt, a, b)
-        x = 3 * rng.normal(size=(1000, a.shape[1]))
-        if (rows[:, 0] < 0).any():
-            raise Wrong("a weight w is negative. What does a negative number do to a convex function?")
-        if len(rows) > len(a):
-            raise Wrong(f"you use {len(rows)} layers for {len(a)} pieces. How many does a maximum of two need?")
-        z = np.zeros(1000)
+        ask(
+            rows.ndim == 2,
+            f"for {len(a)} pieces on {a.shape[1]} inputs your layers are no list of (w, v, c) with numbers "
+            "w and c and a vector v. In what order does the text name them?",
+        )
+        ask(
+            (rows[:, 0] >= 0).all(),
+            "a weight w is negative. What does a negative number do to a convex function?",
+        )
+        ask(
+            len(rows) <= len(a),
+            f"you use {len(rows)} layers for {len(a)} pieces. How many does a maximum of two need?",
+        )
+        x, z = 3 * rng.normal(size=(1000, a.shape[1])), np.zeros(1000)
         for row in rows:
             u = row[0] * z + x @ row[1:-1] + row[-1]
             z = np.maximum(u, 0)
-        return u - (x @ a.T + b).max(axis=1)
+        return np.allclose(u, (x @ a.T + b).max(axis=1), rtol=0, atol=1e-9)
 
-    if np.abs(error(rng.normal(size=(1, 3)), rng.normal(size=1))).max() > 1e-9:
-        raise Wrong("a single piece comes out wrong. Which layer has no maximum with 0 behind it?")
-    if np.abs(error(rng.normal(size=(2, 1)), rng.normal(size=2))).max() > 1e-9:
-        raise Wrong("two pieces on one input come out wrong. Which of the two is subtracted before the ReLU, "
-                    "and which one is added behind it?")  # fmt: skip
-    for R, D in ((3, 2), (5, 1), (9, 4)):
-        if np.abs(error(rng.normal(size=(R, D)), rng.normal(size=R))).max() > 1e-9:
-            raise Wrong(f"two pieces are right, {R} pieces are not. To what must z be added, after the first layer, "
-                        "to be the larger of the first two pieces?")  # fmt: skip
-    if np.abs(error(np.ones((4, 2)), np.zeros(4))).max() > 1e-9:
-        raise Wrong("with equal pieces the result is off. What is max(p, p)?")
+    more = "two pieces are right, {} pieces are not. "
+    more += "To what must z be added, after the first layer, to be the larger of the first two pieces?"
+    for R, D, question in [
+        (1, 3, "a single piece comes out wrong. Which layer has no maximum with 0 behind it?"),
+        (2, 1, "two pieces on one input come out wrong. "
+               "Which of the two is subtracted before the ReLU, and which one is added behind it?"),
+        (3, 2, more), (5, 1, more), (9, 4, more),
+    ]:  # fmt: skip
+        ask(is_maximum(rng.normal(size=(R, D)), rng.normal(size=R)), question.format(R))
+    ask(is_maximum(np.ones((4, 2)), np.zeros(4)), "with equal pieces the result is off. What is max(p, p)?")
 
 
 def split(W, b, F, G):
@@ -118,51 +125,62 @@ def _split_nothing(W, b, F, G):
     return F @ W.T + b, G @ W.T
 
 
-@exercise(
+def _grow(parts):
+    """Whether no part falls where F or G grows, in the case below."""
+    first, *grown = np.reshape(parts, (2, 3, 6, 4)).swapaxes(0, 1)
+    return bool((np.array(grown) >= first - 1e-9).all())
+
+
+_rng = np.random.default_rng(2)
+_W, _b, _F, _G = (_rng.normal(size=size) for size in ((4, 3), 4, (6, 3), (6, 3)))
+_UP = _rng.uniform(size=(2, 6, 3))
+exercise(
     "5.4",
     solution=split,
-    wrong=[_split_size_only, _split_no_bias, _split_not_crossed, _split_nothing],
+    cases=[(_W, _b, np.concatenate([_F, _F + _UP[0], _F]), np.concatenate([_G, _G, _G + _UP[1]]))],
+    wrong={
+        _split_no_bias: "the difference is off by the same number in every row. "
+        "Which constant does a dense layer add, and does it survive the subtraction?",
+        _split_size_only: "your difference is |W|(F - G) + b. What became of the negative weights?",
+        _split_not_crossed: "each part of W meets only one of F and G. "
+        "Multiply out two differences: how many products are there?",
+        _split_nothing: "the difference is right, but a part falls when F or G grows. "
+        "What does a negative number do to a convex function?",
+    },
+    equal=lambda one, other: close(one[0] - one[1], other[0] - other[1]) and _grow(one) == _grow(other),
+    otherwise=lambda got, truth, *_: (
+        "the difference of your parts is off by up to "
+        f"{np.abs(got[0] - got[1] - truth[0] + truth[1]).max():.2f}. "
+        "Multiply out two differences: which products carry a minus?"
+    ),
 )
-def _(attempt):
-    rng = np.random.default_rng(2)
-    W, b, F, G = rng.normal(size=(4, 3)), rng.normal(size=4), rng.normal(size=(6, 3)), rng.normal(size=(6, 3))
-    F_new, G_new = call(attempt, W, b, F, G, shape=[(6, 4), (6, 4)])
-    error = F_new - G_new - ((F - G) @ W.T + b)
-    if np.allclose(error, -b):
-        raise Wrong("the difference is off by the same number in every row. Which constant does a dense layer add, "
-                    "and does it survive the subtraction?")  # fmt: skip
-    if np.allclose(F_new - G_new, (F - G) @ np.abs(W).T + b):
-        raise Wrong("your difference is |W|(F - G) + b. What became of the negative weights?")
-    if not np.allclose(error, 0):
-        raise Wrong(f"the difference of your parts is off by up to {np.abs(error).max():.2f}. "
-                    "Multiply out two differences: how many products are there?")  # fmt: skip
-    for moved in ((F + rng.uniform(size=F.shape), G), (F, G + rng.uniform(size=G.shape))):
-        parts = call(attempt, W, b, *moved, shape=[(6, 4), (6, 4)])
-        if min((parts[0] - F_new).min(), (parts[1] - G_new).min()) < -1e-9:
-            raise Wrong("the difference is right, but a part falls when F or G grows. "
-                        "What does a negative number do to a convex function?")  # fmt: skip
 
 
-@exercise(
+def _which_constant(got, truth):
+    if got[1] > got[0]:
+        return "your true constant is larger than your product. Which of them bounds the other?"
+    if abs(got[0] - truth[0]) > 0.01:
+        return "the product is off. What is the longest image of a vector of length 1 under each matrix?"
+    return "the product is right, the true constant is not. Which matrix has the region with both gates open?"
+
+
+exercise(
     "5.5",
-    solution=np.array([5.66, 5.0]),
-    wrong=[np.array([5.0, 5.657]), np.array([7.071, 5.0]), np.array([5.657, 5.657]), np.array([5.657, 7.0])],
-    why="The norms are 4 and the root of 2. The matrices are (3, 4), (3, 0), (0, 4) and (0, 0); the longest has "
-    "length 5. The second layer is steepest in the direction (1, 1), where the first does not stretch most.",
+    solution=[5.66, 5.0],
+    wrong={
+        (5.0, 5.657): "your true constant is larger than your product. In which order were they asked for?",
+        (7.071, 5.0): "this product takes the root of the sum of squares of the first matrix. "
+        "How far does that matrix stretch a vector of length 1 at most?",
+        (5.657, 5.657): "the two are not equal here. "
+        "Does the first layer stretch most in the direction in which the second one does?",
+        (5.657, 7.0): "your true constant is larger than your product. "
+        "Which of them bounds the other, and how long is a vector?",
+    },
+    equal=within(0.01),
+    otherwise=_which_constant,
+    why="The norms are 4 and the root of 2. The matrices are (3, 4), (3, 0), (0, 4) and (0, 0); the longest "
+    "has length 5. The second layer is steepest in the direction (1, 1), where the first stretches less.",
 )
-def _(attempt):
-    product, true = value(attempt, (2,))
-    if true > product + 1e-9:
-        raise Wrong("your true constant is larger than your product. Which of them bounds the other, "
-                    "and how long is a vector?" if abs(true - 7) < 0.01 else
-                    "your true constant is larger than your product. In which order were they asked for?")  # fmt: skip
-    if abs(product - np.sqrt(50)) < 0.01:
-        raise Wrong("this product takes the root of the sum of squares of the first matrix. How far does that matrix "
-                    "stretch a vector of length 1 at most?")  # fmt: skip
-    if abs(product - 4 * np.sqrt(2)) > 0.01:
-        raise Wrong("the product is off. What is the longest image of a vector of length 1 under each matrix?")
-    if abs(true - 5) > 0.01:
-        raise Wrong("the product is right, the true constant is not. Which matrix has the region with both gates open?")
 
 
 def certified_radius(logits, local, bound):
@@ -186,20 +204,23 @@ def _radius_to_the_lowest(logits, local, bound):
     return (logits.max(axis=1) - logits.min(axis=1)) / (np.sqrt(2) * bound)
 
 
-@exercise("5.6", solution=certified_radius, wrong=[_radius_no_root, _radius_local, _radius_half, _radius_to_the_lowest])
-def _(attempt):
-    rng = np.random.default_rng(3)
-    logits, local, bound = 3 * rng.normal(size=(8, 5)), rng.uniform(1, 4, size=8), 6.0
-    got, truth = call(attempt, logits, local, bound, shape=(8,)), certified_radius(logits, local, bound)
-    if np.allclose(got, truth * bound / local):
-        raise Wrong("you use the local norm. What does it say about the ground beyond the border of the region?")
-    if np.allclose(got, truth * np.sqrt(2)):
-        raise Wrong("your radius is too large by a factor of 1.41. By how much can two logits approach each other "
-                    "when the vector of logits moves by 1?")  # fmt: skip
-    if np.allclose(got, truth / np.sqrt(2)):
-        raise Wrong("your radius is safe, and too small by a factor of 1.41. Can one logit fall by 1 and another one "
-                    "rise by 1 when the vector of logits moves by 1 only?")  # fmt: skip
-    if np.allclose(got * np.sqrt(2) * bound, np.ptp(logits, axis=1)):
-        raise Wrong("you measure the way down to the lowest logit. Which class is overtaken by its rival first?")
-    if not np.allclose(got, truth):
-        raise Wrong(f"the first radius should be {truth[0]:.4f} and is {got[0]:.4f}. What is the margin here?")
+_rng = np.random.default_rng(3)
+exercise(
+    "5.6",
+    solution=certified_radius,
+    cases=[(3 * _rng.normal(size=(8, 5)), _rng.uniform(1, 4, size=8), 6.0)],
+    wrong={
+        _radius_local: "you use the local norm. "
+        "What does it say about the ground beyond the border of the region?",
+        _radius_no_root: "your radius is too large by a factor of 1.41. "
+        "By how much can two logits approach each other when the vector of logits moves by 1?",
+        _radius_half: "your radius is safe, and too small by a factor of 1.41. "
+        "Can one logit fall by 1 and another one rise by 1 when the vector of logits moves by 1 only?",
+        _radius_to_the_lowest: "you measure the way down to the lowest logit. "
+        "Which class is overtaken by its rival first?",
+    },
+    otherwise=lambda got, truth, *_: (
+        f"the radii should begin with {truth[0]:.4f}, {truth[1]:.4f}; yours with {got[0]:.4f}, {got[1]:.4f}. "
+        "What is the margin of each input?"
+    ),
+)
