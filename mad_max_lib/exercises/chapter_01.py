@@ -2,25 +2,24 @@
 
 import numpy as np
 
-from . import Wrong, call, exercise, value
+from . import ask, call, exercise
 
 
-@exercise(
+exercise(
     "1.1",
     solution=np.array([1.0, 3.0]),
-    wrong=[np.array([-1.0, -1.0]), np.array([1.0, 1.0]), np.array([3.0, 1.0])],
+    wrong={
+        (3.0, 1.0): "which of the two numbers is the place and which the height?",
+        (-1.0, -1.0): "when a term changes sides, what happens to its sign?",
+        (1.0, 1.0): "you give one number twice. How high is either piece at that place?",
+    },
+    otherwise=lambda got, truth: (
+        f"at u = {got[0]:g} the pieces are {2 * got[0] + 1:g} and {4 - got[0]:g}. Are they equal?"
+        if got[0] != 1
+        else "the place is right. How high is either piece there?"
+    ),
     why="2u + 1 = -u + 4 gives 3u = 3, so u = 1, and both pieces are 3 there.",
 )
-def _(attempt):
-    u, height = value(attempt, (2,))
-    if (u, height) == (3.0, 1.0):
-        raise Wrong("which of the two numbers is the place and which the height?")
-    if 3 * u == -3:
-        raise Wrong("when a term changes sides, what happens to its sign?")
-    if u != 1:
-        raise Wrong(f"at u = {u:g} the pieces are {2 * u + 1:g} and {4 - u:g}. Are they equal?")
-    if height != 3:
-        raise Wrong("the place is right. How high is either piece there?")
 
 
 def tangents(f, slope, u):
@@ -45,26 +44,25 @@ def _tangents_f_as_slope(f, slope, u):
     return f(u), f(u) - f(u) * u
 
 
-@exercise("1.3", solution=tangents, wrong=[_tangents_height_as_offset, _tangents_sign, _chords, _tangents_f_as_slope])
-def _(attempt):
-    u = np.array([-2.0, -0.5, 0.25, 1.5])
-
-    def f(v):
-        return np.exp(2 * v)
-
-    def slope(v):
-        return 2 * np.exp(2 * v)
-
-    a, b = call(attempt, f, slope, u, shape=[(4,), (4,)])
-    if np.allclose(a, f(u)):
-        raise Wrong("your slopes are the heights of f. Which of the two functions holds its slope?")
-    if np.allclose(a, slope(u)) and np.allclose(b, f(u)):
-        raise Wrong("you used the height f(u) as the offset. Where does a line with that offset cross u = 0?")
-    if not np.allclose(a, slope(u)):
-        raise Wrong("the slopes are not those of f at the given points. How steep is a tangent?")
-    if not np.allclose(a * u + b, f(u)):
-        raise Wrong(f"your first line has height {a[0] * u[0] + b[0]:.3f} where it should touch f at "
-                    f"{f(u[0]):.3f}. What must the offset be so that they meet?")  # fmt: skip
+exercise(
+    "1.3",
+    solution=tangents,
+    cases=[(lambda u: np.exp(2 * u), lambda u: 2 * np.exp(2 * u), np.array([-2.0, -0.5, 0.25, 1.5]))],
+    wrong={
+        _tangents_height_as_offset: "you used the height f(u) as the offset. "
+        "Where does a line with that offset cross u = 0?",
+        _tangents_sign: "from u = 0 to the point of contact a line climbs by slope times u. "
+        "Is the offset its height before the climb or after it?",
+        _chords: "your lines join two points of the curve. How steep is the curve at one of them?",
+        _tangents_f_as_slope: "your slopes are the heights of f. Which of the two functions holds its slope?",
+    },
+    otherwise=lambda got, truth, f, slope, u: (
+        "the slopes are not those of f at the given points. How steep is a tangent?"
+        if not np.allclose(got[0], truth[0])
+        else f"your first line has height {got[0][0] * u[0] + got[1][0]:.3f} where it should touch f at "
+        f"{f(u[0]):.3f}. What must the offset be so that they meet?"
+    ),
+)
 
 
 def visible(a, b):
@@ -84,8 +82,11 @@ def visible(a, b):
 
 
 def _visible_on_a_grid(a, b):
-    u = np.arange(-50, 51)
-    return np.unique((u[:, None] * a + b).argmax(1))
+    return np.unique((np.arange(-50, 51)[:, None] * a + b).argmax(1))
+
+
+def _positive_part(a, b):
+    return np.unique((np.geomspace(1e-4, 1e4, 20001)[:, None] * a + b).argmax(1))
 
 
 def _all_slopes(a, b):
@@ -93,7 +94,7 @@ def _all_slopes(a, b):
 
 
 def _no_parallels(a, b):
-    return np.array([r for r in visible(a + 1e-9 * np.arange(len(a)), b)])
+    return visible(a + 1e-9 * np.arange(len(a)), b)
 
 
 def _touching(a, b):
@@ -108,60 +109,48 @@ def _repeated(a, b):
 
 def _one_pop(a, b):
     seen = []
-    for r in np.lexsort((-np.arange(len(a)), b, a)):
-        if seen and a[seen[-1]] == a[r]:
-            seen.pop()
-        if len(seen) > 1:
-            p, q = seen[-2], seen[-1]
-            if (b[p] - b[q]) / (a[q] - a[p]) >= (b[q] - b[r]) / (a[r] - a[q]):
-                seen.pop()
-        seen.append(r)
+    for r in np.argsort(a):
+        last = np.array([*seen[-2:], r])
+        seen = [*seen[:-2], *last[visible(a[last], b[last])]]
     return np.array(seen)
 
 
-def _positive_part(a, b):
-    u = np.geomspace(1e-4, 1e4, 20001)
-    codes = (u[:, None] * a + b).argmax(1)
-    return codes[np.sort(np.unique(codes, return_index=True)[1])]
+def _same_lines(got, truth):
+    return got.ndim == 1 and np.array_equal(np.sort(got), np.sort(truth))
 
 
-@exercise(
+def _which_lines(got, truth, a, b):
+    lines = f"the lines with slopes {a} and offsets {b}" if len(a) == 3 else f"{len(a)} random lines"
+    missed = np.setdiff1d(truth, got)
+    ask_for = "win on a very short interval" if len(missed) else "be hidden by several others together"
+    return f"of {lines} you call {got.size} visible and miss {len(missed)} that are. Could a line {ask_for}?"
+
+
+_rng = np.random.default_rng(0)
+exercise(
     "1.2",
     solution=visible,
-    wrong=[
-        _visible_on_a_grid, _all_slopes, _positive_part, _no_parallels, _touching, _repeated, _one_pop,
+    cases=[
+        (np.array([-1.0, 0.0, 1.0]), np.array([0.0, -1.0, 0.0])),
+        (np.array([-1.0, 0.0, 1.0]), np.array([0.0, 0.2, 0.0])),
+        (np.array([0.0, 0.0, 1.0]), np.array([0.0, 1.0, 0.0])),  # two parallels
+        (np.array([-1.0, 0.0, 1.0]), np.zeros(3)),  # three lines through one point
+        (np.array([1.0, 1.0, 0.0]), np.array([0.0, 0.0, 5.0])),  # two equal lines
+        *_rng.normal(size=(20, 2, 30)),
     ],
-)  # fmt: skip
-def _(attempt):
-    a, b = np.array([-1.0, 0.0, 1.0]), np.array([0.0, -1.0, 0.0])
-    first = call(attempt, a, b)
-    if set(first) == {0, 1, 2}:
-        raise Wrong("of the lines -u, -1 and u you call all three visible. Where is -1 ever above |u|?")
-    b[1] = 0.2
-    got = set(call(attempt, a, b))
-    if 0 not in got:
-        raise Wrong("of -u, 0.2 and u you miss the falling line -u. Which line wins far to the left?")
-    if 1 not in got:
-        raise Wrong("of -u, 0.2 and u, the level line wins only between -0.2 and 0.2. Does your method look there?")
-    if 0 in call(attempt, np.array([0.0, 0.0, 1.0]), np.array([0.0, 1.0, 0.0])):
-        raise Wrong("of the lines 0, 1 and u you call the level line 0 visible. Which line runs just above it?")
-    if 1 in call(attempt, np.array([-1.0, 0.0, 1.0]), np.zeros(3)):
-        raise Wrong("the lines -u, 0 and u meet at 0. How long is the interval on which the level line wins?")
-    if set(call(attempt, np.array([1.0, 1.0, 0.0]), np.array([0.0, 0.0, 5.0]))) != {0, 2}:
-        raise Wrong("of the lines u, u and 5 the first and the last count. What do you do with equal lines?")
-    rng = np.random.default_rng(0)
-    for _ in range(20):
-        a, b = rng.normal(size=30), rng.normal(size=30)
-        numbers = call(attempt, a, b)
-        got, truth = set(numbers), set(visible(a, b))
-        if len(numbers) > len(got):
-            raise Wrong("you return some numbers more than once. How often should a line be counted?")
-        if got > truth:
-            raise Wrong(f"for 30 random lines you find {len(got)} visible ones, there are only {len(truth)}. "
-                        "Can one new line hide several earlier ones?")  # fmt: skip
-        if got != truth:
-            raise Wrong(f"for 30 random lines you find {len(got)} visible ones, there are {len(truth)}. "
-                        "Could a line win on a very short interval?")  # fmt: skip
+    wrong={
+        _visible_on_a_grid: "of 30 random lines you find too few. Could a line win on a very short interval?",
+        _all_slopes: "of the lines -u, -1 and u you call all three visible. Where is -1 ever above |u|?",
+        _positive_part: "of -u, 0.2 and u you miss the falling line -u. Which line wins far to the left?",
+        _no_parallels: "you call the lower of the lines 0 and 1 visible. Which line runs just above it?",
+        _touching: "the lines -u, 0 and u meet at 0. How long is the interval on which the level line wins?",
+        _repeated: "you return some numbers more than once. How often should a line be counted?",
+        _one_pop: "of 30 random lines you find too many. Can one new line hide several earlier ones?",
+    },
+    otherwise=_which_lines,
+    equal=_same_lines,
+    any_shape=True,
+)
 
 
 def refit(u, y, codes, R):
@@ -174,12 +163,8 @@ def refit(u, y, codes, R):
 
 
 def _refit_through_zero(u, y, codes, R):
-    a, b = np.zeros(R), np.full(R, -np.inf)
-    for r in range(R):
-        own = codes == r
-        if own.sum() >= 2:
-            a[r], b[r] = (u[own] @ y[own]) / (u[own] @ u[own]), 0.0
-    return a, b
+    (a, b), own = refit(u, y, codes, R), codes == np.arange(R)[:, None]
+    return np.where(b > -np.inf, own @ (u * y) / (own @ u**2), a), np.where(b > -np.inf, 0.0, b)
 
 
 def _refit_all_points(u, y, codes, R):
@@ -189,7 +174,7 @@ def _refit_all_points(u, y, codes, R):
 
 def _refit_empty_is_zero(u, y, codes, R):
     a, b = refit(u, y, codes, R)
-    return a, np.where(np.isfinite(b), b, 0.0)
+    return a, np.where(b > -np.inf, b, 0.0)
 
 
 def _refit_swapped(u, y, codes, R):
@@ -204,47 +189,55 @@ def _refit_single_point(u, y, codes, R):
     return a, b
 
 
-@exercise(
+def _which_piece(got, truth, u, y, codes, R):
+    r = int(np.argmin(np.isclose(got[0], truth[0]) & np.isclose(got[1], truth[1])))
+    N, line = (codes == r).sum(), f"has slope {got[0][r]:.4g} and offset {got[1][r]:.4g}"
+    if N < 2:
+        return f"piece {r} owns {N} points, and yours {line}. What was asked for where no line can be fitted?"
+    return f"the {N} points of piece {r} lie on a line, and yours {line}. Does it go through them?"
+
+
+_rng = np.random.default_rng(1)
+_u = np.sort(_rng.uniform(0.5, 3, 40))
+_codes = np.repeat([0, 2, 3, 4, 5], [15, 15, 7, 2, 1])  # piece 1 owns nothing, piece 5 one point
+_y = np.array([1.0, 0, -2, 0.5, 3, 0])[_codes] * _u + np.array([0.0, 0, 4, 1, 2, 7])[_codes]
+exercise(
     "1.4",
     solution=refit,
-    wrong=[_refit_through_zero, _refit_all_points, _refit_empty_is_zero, _refit_swapped, _refit_single_point],
+    cases=[(_u, _y, _codes, 6)],
+    wrong={
+        _refit_through_zero: "points that lie exactly on a line are missed by your piece 2. "
+        "May its offset be anything?",
+        _refit_all_points: "all your lines are the same. Which points should line r be fitted to?",
+        _refit_empty_is_zero: "piece 1 owns no point, yet its offset is 0, so it may win somewhere. "
+        "Which offset lets it never win?",
+        _refit_swapped: "slopes come first, then offsets. In which order do you return them?",
+        _refit_single_point: "piece 5 owns a single point. How many points does a line need?",
+    },
+    otherwise=_which_piece,
 )
-def _(attempt):
-    rng = np.random.default_rng(1)
-    u = np.sort(rng.uniform(0.5, 3, 40))
-    codes = np.repeat([0, 2, 3, 4, 5], [15, 15, 7, 2, 1])  # piece 1 owns nothing, piece 5 one point
-    y = np.array([1.0, 0.0, -2.0, 0.5, 3.0, 0.0])[codes] * u + np.array([0.0, 0.0, 4.0, 1.0, 2.0, 7.0])[codes]
-    a, b = call(attempt, u, y, codes, 6, shape=[(6,), (6,)])
-    if a[1] == -np.inf:
-        raise Wrong("slopes come first, then offsets. In which order do you return them?")
-    if np.ptp(a) == 0:
-        raise Wrong("all your lines are the same. Which points should line r be fitted to?")
-    if b[1] != -np.inf:
-        raise Wrong(f"piece 1 owns no point, yet its offset is {b[1]:g}, so it may win somewhere. "
-                    "Which offset lets it never win?")  # fmt: skip
-    if b[5] != -np.inf:
-        raise Wrong("piece 5 owns a single point. How many points does a line need?")
-    if abs(a[2] * u[20] + b[2] - y[20]) > 1e-6:
-        raise Wrong("points that lie exactly on a line are missed by your piece 2. May its offset be anything?")
-    good = codes != 5
-    if not np.allclose((a[codes] * u + b[codes])[good], y[good]):
-        raise Wrong("the points of each piece lie on a line here, but your lines do not go through them")
 
 
 @exercise("1.5")
-def _(attempt):
-    rng = np.random.default_rng(2)
+def check_1_5(attempt):
+    rng, both = np.random.default_rng(2), [None, None]
     for R_1, R_2 in [(1, 1), (3, 2), (4, 5), (12, 9)]:
-        splines = [np.sort(rng.normal(size=R)) for R in (R_1, R_2)]
-        (a_1, b_1), (a_2, b_2) = ((a, -0.5 * a**2) for a in splines)  # tangents of u^2 / 2: all visible
-        a, b = call(attempt, a_1, b_1, a_2, b_2, shape=[None, None])
+        a_1, a_2 = (np.sort(rng.normal(size=R)) for R in (R_1, R_2))
+        b_1, b_2 = -0.5 * a_1**2, -0.5 * a_2**2  # tangents of u^2 / 2: all visible
+        a, b = call(attempt, a_1, b_1, a_2, b_2, shape=both)
         u = np.linspace(-4, 4, 2001)[:, None]
-        truth = (u * a_1 + b_1).max(1) + (u * a_2 + b_2).max(1)
-        if not np.allclose((u * a + b).max(1), truth):
-            worst = float(np.abs((u * a + b).max(1) - truth).max())
-            raise Wrong(f"your spline differs from the sum by up to {worst:.3g}. What is the slope of a sum?")
-        if len(a) > R_1 + R_2 - 1:
-            raise Wrong(f"right values, but with {len(a)} pieces for {R_1} and {R_2}: how many kinks can the sum have?")
-    a, _ = call(attempt, np.array([-1.0, 1.0]), np.zeros(2), np.array([-1.0, 1.0]), np.zeros(2), shape=[None, None])
-    if len(a) != 2:
-        raise Wrong(f"|u| + |u| has two visible pieces, you return {len(a)}. What if both splines bend at one place?")
+        worst = np.abs((u * a + b).max(1) - (u * a_1 + b_1).max(1) - (u * a_2 + b_2).max(1)).max()
+        ask(
+            worst < 1e-8,
+            f"your spline differs from the sum by up to {worst:.3g}. What is the slope of a sum?",
+        )
+        ask(
+            len(a) < R_1 + R_2,
+            f"right values, but with {len(a)} pieces for {R_1} and {R_2}: how many kinks can the sum have?",
+        )
+    bend = np.array([-1.0, 1.0])
+    a, _ = call(attempt, bend, 0 * bend, bend, 0 * bend, shape=both)
+    ask(
+        len(a) == 2,
+        f"|u| + |u| has two visible pieces, you return {len(a)}. What if both splines bend at one place?",
+    )

@@ -1,11 +1,11 @@
 """Chapter 02, MASOs in NumPy."""
 
-from itertools import combinations
+from math import comb
 
 import numpy as np
 
 from ..splines.maso import MASO
-from . import Wrong, call, exercise, value
+from . import ask, call, exercise
 
 
 def all_scores(x, A, B):
@@ -17,47 +17,56 @@ def _scores_no_offset(x, A, B):
     return all_scores(x, A, 0 * B)
 
 
+def _scores_minus_offset(x, A, B):
+    return all_scores(x, A, -B)
+
+
 def _scores_mixed_up(x, A, B):
-    K, R, D = A.shape
-    return (x @ A.transpose(1, 0, 2).reshape(K * R, D).T).reshape(len(x), K, R) + B
+    return all_scores(x, A.transpose(1, 0, 2).reshape(A.shape), B)
 
 
 def _scores_clipped(x, A, B):
     return np.maximum(all_scores(x, A, B), 0)
 
 
-@exercise("2.1", solution=all_scores, wrong=[_scores_no_offset, _scores_mixed_up, _scores_clipped])
-def _(attempt):
-    rng = np.random.default_rng(3)
-    A, B, x = rng.normal(size=(2, 3, 4)), rng.normal(size=(2, 3)), rng.normal(size=(5, 4))
-    got, truth = call(attempt, x, A, B, shape=(5, 2, 3)), all_scores(x, A, B)
-    if np.allclose(got, truth - B):
-        raise Wrong("at x = 0 all your scores are zero. What should they be there?")
-    if (got >= 0).all():
-        raise Wrong("none of your scores is negative. Is a score already a maximum?")
-    if not np.allclose(got, truth):
-        raise Wrong(f"score [0, 0, 1] should be <A[0, 1], x[0]> + B[0, 1] = {truth[0, 0, 1]:.3f} and is "
-                    f"{got[0, 0, 1]:.3f}. In which order does reshape lay out K and R?")  # fmt: skip
+def _which_score(got, truth, x, A, B):
+    n, k, r = np.argwhere(~np.isclose(got, truth))[0]
+    return (
+        f"score [{n}, {k}, {r}] should be <A[{k}, {r}], x[{n}]> + B[{k}, {r}] = {truth[n, k, r]:.3f} and is "
+        f"{got[n, k, r]:.3f}. Which entries of x, A and B enter yours?"
+    )
 
 
-@exercise(
+_rng = np.random.default_rng(3)
+_A, _B, _x = _rng.normal(size=(2, 3, 4)), _rng.normal(size=(2, 3)), _rng.normal(size=(5, 4))
+exercise(
+    "2.1",
+    solution=all_scores,
+    cases=[(_x[:1], _A, _B), (_x, _A, _B)],  # also one input, whose axis must stay
+    wrong={
+        _scores_no_offset: "at x = 0 all your scores are zero. What should they be there?",
+        _scores_minus_offset: "your scores at x = 0 have the wrong sign. What does the definition do with B?",
+        _scores_mixed_up: "your units and pieces are mixed up. In which order does reshape lay out K and R?",
+        _scores_clipped: "none of your scores is negative. Is a score already a maximum?",
+    },
+    otherwise=_which_score,
+)
+
+
+exercise(
     "2.2",
     solution=(32, 4, 128),
-    wrong=[(32, 2, 128), (128, 4, 32), (16, 4, 64), (2, 4, 4)],
+    wrong={
+        (32, 2, 128): "how many entries compete in one window?",
+        (128, 4, 32): "K counts outputs and D counts inputs. Which of them is larger when we pool?",
+        (16, 4, 64): "all numbers of both maps are inputs. How many is that?",
+        (2, 4, 4): "these are the entries of one window on each map. How many windows are there?",
+    },
+    otherwise="think of the flattened input: how many numbers go in (D), how many come out (K), "
+    "and how many compete for each (R)?",
     why="Two channels of 8 x 8 are D = 128 inputs; 2 x 2 windows leave K = 2 * 4 * 4 = 32 outputs; "
     "each output is the largest of R = 4 entries.",
 )
-def _(attempt):
-    K, R, D = value(attempt, (3,))
-    if (K, R, D) == (128, 4, 32):
-        raise Wrong("K counts outputs and D counts inputs. Which of them is larger when we pool?")
-    if R == 2:
-        raise Wrong("how many entries compete in one window?")
-    if D == 64:
-        raise Wrong("all numbers of both maps are inputs. How many is that?")
-    if (K, R, D) != (32, 4, 128):
-        raise Wrong("think of the flattened input: how many numbers go in (D), how many come out (K), "
-                    "and how many compete for each (R)?")  # fmt: skip
 
 
 def circulant(kernel, D):
@@ -69,15 +78,6 @@ def circulant(kernel, D):
     return W
 
 
-def _toeplitz(kernel, D):
-    W = np.zeros((D, D))
-    for i in range(D):
-        for j in range(len(kernel)):
-            if 0 <= i + j - len(kernel) // 2 < D:
-                W[i, i + j - len(kernel) // 2] += kernel[j]
-    return W
-
-
 def _flipped(kernel, D):
     return circulant(kernel[::-1], D)
 
@@ -86,34 +86,50 @@ def _not_centred(kernel, D):
     return np.roll(circulant(kernel, D), len(kernel) // 2, axis=1)
 
 
+def _one_to_the_left(kernel, D):
+    return np.roll(circulant(kernel, D), len(kernel) // 2 - 1, axis=1)
+
+
 def _transposed_shift(kernel, D):
-    return np.stack([np.roll(np.pad(kernel, (0, D - len(kernel))), -i) for i in range(D)])
+    return np.stack([np.roll(row, -2 * i) for i, row in enumerate(circulant(kernel, D))])
+
+
+def _toeplitz(kernel, D):
+    return sum(entry * np.eye(D, k=j - len(kernel) // 2) for j, entry in enumerate(kernel))
+
+
+def _clipped(kernel, D):
+    meets = np.arange(D)[:, None] + np.arange(len(kernel)) - len(kernel) // 2
+    return np.einsum("j,ijn->in", kernel, np.eye(D)[meets.clip(0, D - 1)])
 
 
 def _overwritten(kernel, D):
     W = np.zeros((D, D))
-    for i in range(D):
-        for j in range(len(kernel)):
-            W[i, (i + j - len(kernel) // 2) % D] = kernel[j]
+    for j, entry in enumerate(kernel):
+        W[np.arange(D), (np.arange(D) + j - len(kernel) // 2) % D] = entry
     return W
 
 
-@exercise("2.3", solution=circulant, wrong=[_toeplitz, _flipped, _not_centred, _transposed_shift, _overwritten])
-def _(attempt):
-    kernel = np.array([1.0, 2.0, 4.0])
-    C, truth = call(attempt, kernel, 6, shape=(6, 6)), circulant(kernel, 6)
-    if np.allclose(C, _toeplitz(kernel, 6)):
-        raise Wrong("you pad with zeros. Where does the neighbour of the last entry come from on a ring?")
-    if np.allclose(C, _flipped(kernel, 6)):
-        raise Wrong("your kernel runs backwards. Which entry of the kernel meets the right neighbour?")
-    if np.allclose(C, _not_centred(kernel, 6)):
-        raise Wrong("your kernel starts at entry i. Which entry of it should meet entry i?")
-    if not np.allclose(C, truth):
-        raise Wrong(f"row 2 should mix its neighbours and itself, and yours is {C[2]}. Which inputs does output 2 see?")
-    if not np.allclose(call(attempt, np.arange(5.0), 7, shape=(7, 7)), circulant(np.arange(5.0), 7)):
-        raise Wrong("right for 3 kernel entries, but not for 5. Where is the middle of a kernel?")
-    if not np.allclose(call(attempt, np.arange(1.0, 6.0), 3, shape=(3, 3)), circulant(np.arange(1.0, 6.0), 3)):
-        raise Wrong("a kernel of 5 entries on a ring of 3 goes around it. What if two entries meet one input?")
+def _which_row(got, truth, kernel, D):
+    i = int(np.argmin(np.isclose(got, truth).all(axis=1)))
+    return f"for the kernel {kernel} your row {i} is {got[i]}. Which inputs does output {i} see on the ring?"
+
+
+exercise(
+    "2.3",
+    solution=circulant,
+    cases=[(np.array([1.0, 2.0, 4.0]), 6), (np.arange(5.0), 7), (np.arange(1.0, 6.0), 3)],
+    wrong={
+        _toeplitz: "you pad with zeros. Where does the neighbour of the last entry come from on a ring?",
+        _clipped: "at the ends you repeat the last input. Which input lies beyond it on a ring?",
+        _flipped: "your kernel runs backwards. Which entry of the kernel meets the right neighbour?",
+        _not_centred: "your kernel starts at entry i. Which entry of it should meet entry i?",
+        _one_to_the_left: "right for 3 kernel entries, but not for 5. Where is the middle of a kernel?",
+        _transposed_shift: "row 0 is right, row 1 is not. Which way does the kernel move from row to row?",
+        _overwritten: "on a ring of 3 a kernel of 5 entries goes around. What if two meet one input?",
+    },
+    otherwise=_which_row,
+)
 
 
 def after(A, B, W, b):
@@ -132,32 +148,45 @@ def _after_bias_as_is(A, B, W, b):
     return A @ W, B + b[: A.shape[0], None]
 
 
-@exercise("2.4", solution=after, wrong=[_after_no_bias, _after_transposed, _after_bias_as_is])
-def _(attempt):
-    rng = np.random.default_rng(0)
-    A, B, W, b = rng.normal(size=(3, 4, 3)), rng.normal(size=(3, 4)), rng.normal(size=(3, 3)), rng.normal(size=3)
-    new_A, new_B = call(attempt, A, B, W, b, shape=[(3, 4, 3), (3, 4)])
-    if np.allclose(new_A, A @ W.T):
-        raise Wrong("your slopes use W the wrong way round. W is square here; would it fit with shape (3, 2)?")
-    if not np.allclose(new_A, A @ W):
-        raise Wrong("the slopes are off. What multiplies x in <a, W x + b>?")
-    if np.allclose(new_B, B):
-        raise Wrong("the offsets have not changed. What does piece (k, r) give at x = 0 now?")
-    if not np.allclose(new_B, B + A @ b):
-        raise Wrong("the offsets are off: every piece weighs the entries of b in its own way. With which weights?")
-    new_A, _ = call(attempt, A, B, W[:, :2], b, shape=[(3, 4, 2), (3, 4)])
-    if not np.allclose(new_A, A @ W[:, :2]):
-        raise Wrong("right for a square W, but not for one of shape (3, 2). How many inputs are there then?")
+_rng = np.random.default_rng(0)
+_case = [_rng.normal(size=shape) for shape in ((3, 4, 3), (3, 4), (3, 3), 3)]
+
+
+@exercise(
+    "2.4",
+    solution=after,
+    cases=[_case],
+    wrong={
+        _after_no_bias: "the offsets have not changed. What does piece (k, r) give at x = 0 now?",
+        _after_transposed: "your slopes use W the wrong way round. "
+        "W is square here; would it fit with shape (3, 2)?",
+        _after_bias_as_is: "you add b to the offsets as it is. "
+        "Every piece weighs its entries in its own way; with which weights?",
+    },
+    otherwise=lambda got, truth, *_: (
+        "the slopes are off. What multiplies x in <a, W x + b>?"
+        if not np.allclose(got[0], truth[0])
+        else "the offsets are off. What is left of <a, W x + b> at x = 0?"
+    ),
+)
+def check_2_4(attempt):
+    A, B, W, b = _case
+    new_A, _ = call(attempt, A, B, W, b, shape=[A.shape, B.shape])
+    if np.allclose(new_A, A @ W):  # else the square W, below, says more
+        new_A, _ = call(attempt, A, B, W[:, :2], b, shape=[(3, 4, 2), (3, 4)])
+        ask(
+            np.allclose(new_A, A @ W[:, :2]),
+            "right for a square W, but not for one of shape (3, 2). How many inputs are there then?",
+        )
 
 
 def residual(A, B, W, b):
     return A + W[:, None, :], B + b[:, None]
 
 
-def _residual_first_piece(A, B, W, b):
-    new_A, new_B = A.copy(), B.copy()
-    new_A[:, -1], new_B[:, -1] = A[:, -1] + W, B[:, -1] + b
-    return new_A, new_B
+def _residual_last_piece(A, B, W, b):
+    last = np.arange(A.shape[1]) == A.shape[1] - 1
+    return A + last[:, None] * W[:, None, :], B + last * b[:, None]
 
 
 def _residual_split(A, B, W, b):
@@ -168,34 +197,40 @@ def _residual_no_offset(A, B, W, b):
     return A + W[:, None, :], B
 
 
-@exercise("2.5", solution=residual, wrong=[_residual_first_piece, _residual_split, _residual_no_offset])
-def _(attempt):
-    rng = np.random.default_rng(1)
-    A, B, W, b = rng.normal(size=(3, 2, 5)), rng.normal(size=(3, 2)), rng.normal(size=(3, 5)), rng.normal(size=3)
-    new_A, new_B = call(attempt, A, B, W, b, shape=[(3, 2, 5), (3, 2)])
-    x = rng.normal(size=(200, 5))
-    truth = MASO(A, B)(x) + x @ W.T + b
-    if np.allclose(new_A, A + W[:, None]) and np.allclose(new_B, B):
-        raise Wrong("the slopes are right. What does the layer with its skip give at x = 0?")
-    if np.allclose(new_A[:, :-1], A[:, :-1]):
-        raise Wrong("only the last piece knows of the skip. What should the output be where another piece wins?")
-    if not np.allclose(MASO(new_A, new_B)(x), truth):
-        raise Wrong("the outputs differ from the layer plus its skip. Each piece is one affine function: "
-                    "how much of the skip must each of them carry?")  # fmt: skip
+_rng = np.random.default_rng(1)
+_shapes = (3, 2, 5), (3, 2), (3, 5), 3, (200, 5)
+*_layer_and_skip, _points = [_rng.normal(size=shape) for shape in _shapes]
+exercise(
+    "2.5",
+    solution=residual,
+    cases=[_layer_and_skip],
+    wrong={
+        _residual_last_piece: "only the last piece knows of the skip. "
+        "What should the output be where another piece wins?",
+        _residual_split: "each piece carries a share of the skip. How many pieces are added up at one input?",
+        _residual_no_offset: "the slopes are right. What does the layer with its skip give at x = 0?",
+    },
+    otherwise="the outputs differ from the layer plus its skip. Each piece is one affine function: "
+    "how much of the skip must each of them carry?",
+    equal=lambda got, truth: np.allclose(MASO(*got)(_points), MASO(*truth)(_points)),
+)
 
 
 @exercise("2.6")
-def _(attempt):
-    rng = np.random.default_rng(2)
-    for D in (2, 3, 6):
+def check_2_6(attempt):
+    rng, pieces = np.random.default_rng(2), {}
+    for D in (2, 3, 4, 6):
         A, B = call(attempt, D, shape=[None, None])
-        if A.ndim != 3 or A.shape[0] != 1 or A.shape[2] != D or B.shape != A.shape[:2]:
-            raise Wrong(f"for D = {D} slopes (1, R, {D}) and offsets (1, R) are expected, got {A.shape} and {B.shape}. "
-                        "What do the axes mean?")  # fmt: skip
-        x = rng.normal(size=(500, D))
-        top_two = np.sort(x, axis=1)[:, -2:].sum(1)
-        if not np.allclose(MASO(A, B)(x)[:, 0], top_two):
-            raise Wrong(f"for D = {D} your unit is not the sum of the two largest entries. "
-                        "Which sums of two entries compete?")  # fmt: skip
-        if A.shape[1] > len(list(combinations(range(D), 2))):
-            raise Wrong(f"right, but with {A.shape[1]} pieces for D = {D}. Which of them are there twice?")
+        ask(
+            A.ndim == 3 and A.shape[::2] == (1, D) and B.shape == A.shape[:2],
+            f"for D = {D} slopes (1, R, {D}) and offsets (1, R) are expected, got {A.shape} and {B.shape}. "
+            "What do the axes mean?",
+        )
+        x, pieces[D] = rng.normal(size=(500, D)), A.shape[1]
+        ask(
+            np.allclose(MASO(A, B)(x)[:, 0], np.sort(x, axis=1)[:, -2:].sum(1)),
+            f"for D = {D} your unit is not the sum of the two largest entries. "
+            "Which sums of two entries compete?",
+        )
+    for D, R in pieces.items():  # once the values are right for every D
+        ask(R <= comb(D, 2), f"right, but with {R} pieces for D = {D}. Which of them are there twice?")
