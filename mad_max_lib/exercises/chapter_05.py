@@ -220,7 +220,7 @@ exercise(
         "Which class is overtaken by its rival first?",
     },
     otherwise=lambda got, truth, *_: (
-        f"the radii should begin with {truth[0]:.4f}, {truth[1]:.4f}; yours with {got[0]:.4f}, {got[1]:.4f}. "
+        f"the radii should begin with {truth[:2].round(4)}, yours begin with {got[:2].round(4)}. "
         "What is the margin of each input?"
     ),
 )
