@@ -3,28 +3,23 @@
 import numpy as np
 from scipy.special import stdtrit
 
-from . import Wrong, call, exercise, value
+from . import ask, call, exercise
 
 
-@exercise(
+exercise(
     "8.1",
     solution=[0, 2, 1],
-    wrong=[[0, 1, 0.5], [97, 4, 4], [0, -2, 2], [0, 2, 2]],
-    why="Only what stands beside the diagonal counts, squared, and every pair twice: 0, then (-1)^2 + (-1)^2 = 2, "
-    "then 4 times 0.5^2 = 1. Opposite rows overlap as much as equal ones.",
+    wrong={
+        (0, 1, 0.5): "each pair of rows is counted once here. How many ordered pairs do two rows make?",
+        (97, 4, 4): "a row's product with itself is in your sums. Is a row cross-talk to itself?",
+        (0, -2, 2): "an overlap came out negative. "
+        "What does the definition do to each product before adding?",
+        (0, 2, 2): "the third one adds the products themselves, or their sizes. What happens to 0.5 first?",
+    },
+    otherwise="write down the entries that belong to pairs of different rows. What is done to each of them?",
+    why="Only what stands beside the diagonal counts, squared, and every pair twice: 0, "
+    "then (-1)^2 + (-1)^2 = 2, then 4 times 0.5^2 = 1. Opposite rows overlap as much as equal ones.",
 )
-def _(attempt):
-    got = value(attempt, (3,))
-    if np.allclose(got, [0, 1, 0.5]):
-        raise Wrong("each pair of rows is counted once here. How many ordered pairs do two rows make?")
-    if np.allclose(got, [97, 4, 4]):
-        raise Wrong("a row's product with itself is in your sums. Is a row cross-talk to itself?")
-    if np.allclose(got[1], -2):
-        raise Wrong("an overlap came out negative. What does the definition do to each product before adding?")
-    if np.allclose(got, [0, 2, 2]):
-        raise Wrong("the third one adds the products themselves, or their sizes. What happens to 0.5 first?")
-    if not np.allclose(got, [0, 2, 1]):
-        raise Wrong("write down the entries that belong to pairs of different rows. What is done to each of them?")
 
 
 def overlap_gradient(W):
@@ -53,32 +48,29 @@ def _gradient_downhill(W):
     return -overlap_gradient(W)
 
 
-@exercise(
+exercise(
     "8.2",
     solution=overlap_gradient,
-    wrong=[_gradient_half, _gradient_with_itself, _gradient_of_products, _gradient_of_cosines, _gradient_downhill],
+    cases=[(np.random.default_rng(0).normal(size=(4, 6)),)],
+    wrong={
+        _gradient_half: "your gradient is half as large as it should be. "
+        "How often does a pair appear in the sum?",
+        _gradient_downhill: "your answer points the other way. Is the gradient uphill or downhill?",
+        _gradient_with_itself: "your row c is also pulled by itself. "
+        "Which entries of the Gram matrix are no cross-talk?",
+        _gradient_of_products: "the size of the cross-talk does not matter to your gradient. "
+        "Are the products squared?",
+        _gradient_of_cosines: "your version scales the rows first. Does the overlap see the lengths?",
+    },
+    otherwise=lambda got, truth, W: (
+        f"row 0 should begin with {truth[0, :2].round(4)} and begins with {got[0, :2].round(4)}. "
+        "Which rows pull on row 0, and how hard does each of them pull?"
+    ),
 )
-def _(attempt):
-    rng = np.random.default_rng(0)
-    W = rng.normal(size=(4, 6))
-    got, truth = call(attempt, W, shape=(4, 6)), overlap_gradient(W)
-    if np.allclose(got, truth / 2):
-        raise Wrong("your gradient is half as large as it should be. How often does a pair appear in the sum?")
-    if np.allclose(got, -truth):
-        raise Wrong("your answer points the other way. Is the gradient uphill or downhill?")
-    if np.allclose(got, _gradient_with_itself(W)):
-        raise Wrong("your row c is also pulled by itself. Which entries of the Gram matrix are no cross-talk?")
-    if np.allclose(got, _gradient_of_products(W)):
-        raise Wrong("the size of the cross-talk does not matter to your gradient. Are the products squared?")
-    if np.allclose(got, _gradient_of_cosines(W)):
-        raise Wrong("your version scales the rows first. Does the overlap see the lengths?")
-    if not np.allclose(got, truth):
-        raise Wrong(f"entry (0, 0) should be {truth[0, 0]:.4f} and is {got[0, 0]:.4f}. Which rows pull on row 0, "
-                    "and how hard does each of them pull?")  # fmt: skip
 
 
 @exercise("8.3")
-def _(attempt):
+def check_8_3(attempt):
     rng = np.random.default_rng(1)
     w = rng.normal(size=5)
     cases = {
@@ -90,15 +82,18 @@ def _(attempt):
         "rows of one number": np.array([[3.0], [5.0]]),
     }
     for name, W in cases.items():
-        with np.errstate(all="ignore"):
-            v = call(attempt, W, shape=W.shape[1:])
+        v = call(attempt, W, shape=W.shape[1:])
         product, size = (W[0] + v) @ (W[1] + v), np.linalg.norm(W) ** 2
-        if not abs(product) <= 1e-9 * size:
-            raise Wrong(f"{name}: after adding your row their product is {product:.3g}. Where must m + v end?")
+        ask(
+            abs(product) <= 1e-9 * size,
+            f"{name}: after adding your row their product is {product:.3g}. Where must m + v end?",
+        )
         mean, half = np.linalg.norm(W.sum(axis=0)) / 2, np.linalg.norm(W[0] - W[1]) / 2
-        if np.linalg.norm(v) > abs(mean - half) + 1e-9 * size:
-            raise Wrong(f"{name}: the product is zero, but a shorter row does it, too. "
-                        "In which direction is the way from m the shortest?")  # fmt: skip
+        ask(
+            np.linalg.norm(v) <= abs(mean - half) + 1e-9 * size,
+            f"{name}: the product is zero, but a shorter row does it, too. "
+            "In which direction is the way from m the shortest?",
+        )
 
 
 def paired_interval(treated, control, t):
@@ -130,31 +125,27 @@ def _interval_swapped(treated, control, t):
     return paired_interval(control, treated, t)
 
 
-@exercise(
+_rng = np.random.default_rng(2)
+_CONTROL = 80 + 3 * _rng.normal(size=6)
+exercise(
     "8.4",
     solution=paired_interval,
-    wrong=[
-        _interval_unpaired, _interval_divided_by_s, _interval_of_the_spread, _interval_normal, _interval_swapped,
-    ],
+    cases=[(_CONTROL + 2 + _rng.normal(size=6), _CONTROL, stdtrit(5, 0.975))],
+    wrong={
+        _interval_swapped: "the treated scores are higher, your interval says lower. "
+        "Which is taken from which?",
+        _interval_unpaired: "your interval is as wide as that of strangers. "
+        "Is it the spread of the scores that counts?",
+        _interval_divided_by_s: "your interval is a little too narrow. By what does `np.std` divide?",
+        _interval_of_the_spread: "that is where single differences lie. "
+        "How much less does the mean of S of them vary?",
+        _interval_normal: "1.96 is right for very many pairs. What was t given for?",
+    },
+    otherwise=lambda got, truth, *_: (
+        f"the interval here goes from {truth[0]:.3f} to {truth[1]:.3f}, "
+        f"yours from {got[0]:.3f} to {got[1]:.3f}. Which of mean, spread and root is off?"
+    ),
 )
-def _(attempt):
-    rng = np.random.default_rng(2)
-    control = 80 + 3 * rng.normal(size=6)
-    arguments = control + 2 + rng.normal(size=6), control, stdtrit(5, 0.975)
-    got, truth = np.array(call(attempt, *arguments, shape=[(), ()])), np.array(paired_interval(*arguments))
-    if np.allclose(got, -truth[::-1]):
-        raise Wrong("the treated scores are higher, your interval says lower. Which is taken from which?")
-    if np.allclose(got, _interval_unpaired(*arguments)):
-        raise Wrong("your interval is as wide as that of strangers. Is it the spread of the scores that counts?")
-    if np.allclose(got, _interval_divided_by_s(*arguments)):
-        raise Wrong("your interval is a little too narrow. By what does `np.std` divide?")
-    if np.allclose(got, _interval_of_the_spread(*arguments)):
-        raise Wrong("that is where single differences lie. How much less does the mean of S of them vary?")
-    if np.allclose(got, _interval_normal(*arguments)):
-        raise Wrong("1.96 is right for very many pairs. What was t given for?")
-    if not np.allclose(got, truth):
-        raise Wrong(f"the interval here goes from {truth[0]:.3f} to {truth[1]:.3f}, yours from {got[0]:.3f} to "
-                    f"{got[1]:.3f}. Which of mean, spread and root is off?")  # fmt: skip
 
 
 def right_angles(W):
@@ -195,30 +186,30 @@ def _angles_first_row_only(W):
     return new * np.linalg.norm(W, axis=1, keepdims=True) / np.linalg.norm(new, axis=1, keepdims=True)
 
 
-@exercise(
-    "8.5",
-    solution=right_angles,
-    wrong=[_angles_length_one, _angles_length_lost, _angles_of_columns, _angles_old_rows, _angles_first_row_only],
-)
-def _(attempt):
-    W = np.random.default_rng(3).normal(size=(4, 6)) * [[1], [2], [3], [4]] + 1
-    got, truth = call(attempt, W, shape=(4, 6)), right_angles(W)
-    lengths, wanted = np.linalg.norm(got, axis=1), np.linalg.norm(W, axis=1)
-    products = got @ got.T - np.diag(lengths**2)
-    if np.allclose(products, 0) and np.allclose(lengths, 1):
-        raise Wrong("the angles are right, but all rows have length 1. Which lengths should they keep?")
-    if np.allclose(products, 0) and np.allclose(got, _angles_length_lost(W)):
-        raise Wrong("the angles are right, but the rows became shorter. What happens when parts are taken away?")
-    if np.allclose(got[:, :4], right_angles(W.T[:4]).T):
-        raise Wrong("you treated the columns of W. Is a template a row or a column?")
-    if np.allclose(got, _angles_old_rows(W)):
-        raise Wrong("row 2 is not orthogonal. Are the earlier rows that you use orthogonal themselves?")
-    if np.allclose(got, _angles_first_row_only(W)):
-        raise Wrong("every row is orthogonal to row 0, but not to the others. Which parts are left?")
+def _which_angle(got, truth, W):
+    products = got @ got.T
+    np.fill_diagonal(products, 0)
     if not np.allclose(products, 0):
         c, j = np.unravel_index(np.abs(products).argmax(), products.shape)
-        raise Wrong(f"rows {c} and {j} still have the product {products[c, j]:.3f}. Was that part taken away?")
-    if not np.allclose(lengths, wanted):
-        raise Wrong("the angles are right, the lengths are not. When must a row's length be measured?")
-    if not np.allclose(got, truth):
-        raise Wrong("the rows are orthogonal, but not those of this recipe. Which row stays as it is?")
+        return f"rows {c} and {j} still have the product {products[c, j]:.3f}. Was that part taken away?"
+    if not np.allclose(np.linalg.norm(got, axis=1), np.linalg.norm(W, axis=1)):
+        return "the angles are right, the lengths are not. When must a row's length be measured?"
+    return "the rows are orthogonal, but not those of this recipe. Which row stays as it is?"
+
+
+exercise(
+    "8.5",
+    solution=right_angles,
+    cases=[(np.random.default_rng(3).normal(size=(4, 6)) * [[1], [2], [3], [4]] + 1,)],
+    wrong={
+        _angles_length_one: "the angles are right, but all rows have length 1. "
+        "Which lengths should they keep?",
+        _angles_length_lost: "the angles are right, but the rows became shorter. "
+        "What happens when parts are taken away?",
+        _angles_of_columns: "you treated the columns of W. Is a template a row or a column?",
+        _angles_old_rows: "row 2 is not orthogonal. Are the earlier rows that you use orthogonal themselves?",
+        _angles_first_row_only: "every row is orthogonal to row 0, but not to the others. "
+        "Which parts are left?",
+    },
+    otherwise=_which_angle,
+)
