@@ -121,9 +121,9 @@ def _same_lines(got, truth):
 
 def _which_lines(got, truth, a, b):
     lines = f"the lines with slopes {a} and offsets {b}" if len(a) == 3 else f"{len(a)} random lines"
-    missed = np.setdiff1d(truth, got)
-    ask_for = "win on a very short interval" if len(missed) else "be hidden by several others together"
-    return f"of {lines} you call {got.size} visible and miss {len(missed)} that are. Could a line {ask_for}?"
+    missed = len(np.setdiff1d(truth, got))
+    why = "Could a line win on a very short" if missed else "Does each of them win on an"
+    return f"of {lines} you call {got.size} visible and miss {missed} that are. {why} interval?"
 
 
 _rng = np.random.default_rng(0)
@@ -193,7 +193,7 @@ def _which_piece(got, truth, u, y, codes, R):
     r = int(np.argmin(np.isclose(got[0], truth[0]) & np.isclose(got[1], truth[1])))
     N, line = (codes == r).sum(), f"has slope {got[0][r]:.4g} and offset {got[1][r]:.4g}"
     if N < 2:
-        return f"piece {r} owns {N} points, and yours {line}. What was asked for where no line can be fitted?"
+        return f"piece {r} owns {N} of the points, and yours {line}. What was asked for where none fits?"
     return f"the {N} points of piece {r} lie on a line, and yours {line}. Does it go through them?"
 
 
