@@ -31,10 +31,12 @@ from typing import Any
 import numpy as np
 from IPython.display import Markdown, display
 
-from .answers import NotAttempted, Wrong, as_arrays, ask, call, close, shape_of, value, within
+from .answers import HAS_NAN, NotAttempted, Wrong, as_arrays, ask, call, close, shape_of, value, within
 
-__all__ = ["Wrong", "all_exercises", "ask", "call", "check", "close", "exercise", "show_solution", "value", "verdict",
-           "within"]  # fmt: skip
+__all__ = [
+    "Wrong", "all_exercises", "ask", "call", "check", "close", "exercise", "show_solution", "value",
+    "verdict", "within",
+]  # fmt: skip
 
 
 @dataclass
@@ -56,7 +58,7 @@ _registered = {}
 
 
 def exercise(number, **parts):
-    """Register an exercise, and, used as a decorator, the check of its properties, which runs before the cases.
+    """Register an exercise; as a decorator also a check of its properties, which runs before the cases.
 
     Parameters
     ----------
@@ -134,9 +136,8 @@ def _compare(found, attempt):
         got = [value(attempt, truths[0].shape)]
     for one, truth, case in zip(got, truths, cases, strict=True):
         if not found.equal(one, truth):
-            question = next(
-                (q for mistake, q in _known(found) if _agrees(found, mistake, got)), found.otherwise
-            )
+            general = HAS_NAN if _has_nan(one) and not _has_nan(truth) else found.otherwise
+            question = next((q for mistake, q in _known(found) if _agrees(found, mistake, got)), general)
             raise Wrong(question(one, truth, *case) if callable(question) else question)
 
 
@@ -144,7 +145,11 @@ def _answer(found, attempt, case, truth):
     shape = shape_of(truth)
     if found.any_shape:
         shape = [None] * len(shape) if isinstance(shape, list) else None
-    return call(attempt, *case, shape=shape, like=truth)
+    return call(attempt, *case, shape=shape, like=truth, may_be_nan=True)
+
+
+def _has_nan(answer):
+    return any(map(_has_nan, answer)) if isinstance(answer, list) else bool(np.isnan(answer).any())
 
 
 def _known(found):
@@ -212,7 +217,9 @@ def show_solution(number):
     else:
         is_code = callable(found.solution)
         body = f"```python\n{inspect.getsource(found.solution)}```" if is_code else f"`{found.solution!r}`"
-        text = f"<details><summary>Solution of exercise {number}</summary>\n\n{body}\n\n{found.why}\n\n</details>"
+        text = "\n\n".join(
+            [f"<details><summary>Solution of exercise {number}</summary>", body, found.why, "</details>"]
+        )
     display(Markdown(text))
 
 

@@ -15,13 +15,16 @@ class NotAttempted(Exception):
     """The stub is still in place."""
 
 
+HAS_NAN = "the answer contains NaN. Where could 0/0 or inf - inf come from?"
+
+
 def ask(holds, question):
     """Go on if the answer holds, else ask the question that may lead further."""
     if not holds:
         raise Wrong(question)
 
 
-def call(attempt, *arguments, shape=None, like=None):
+def call(attempt, *arguments, shape=None, like=None, may_be_nan=False):
     """Call the reader's function; its answer as an array, or as a list of arrays where several are expected.
 
     Parameters
@@ -30,8 +33,11 @@ def call(attempt, *arguments, shape=None, like=None):
     *arguments : what to call it with; arrays are copied first
     shape : tuple, or a list of tuples for several arrays, optional
         Shapes that the answer must have; None in their place for any.
-    like : what the reference answers, optional
-        The answer must be of the same kinds: array or tensor, floating or not.
+    like : array or tensor, or a list with one for each answer, optional
+        The answer must be of this kind: array or tensor, floating or not. By default array or tensor as the
+        arguments are.
+    may_be_nan : bool
+        Whether NaN is let through, for a known mistake that gives it.
     """
     if not callable(attempt):
         raise Wrong(f"a function is expected here, this is {_kind(attempt)}. Was it called already?")
@@ -47,19 +53,21 @@ def call(attempt, *arguments, shape=None, like=None):
         raise Wrong("your version returns None. Is a `return` missing?")
     if _state(copies) != before:
         raise Wrong("your version changes its arguments. Can it work on new arrays instead of `*=` or `+=`?")
+    if like is None:  # of its comparison, since indices may answer for floating arrays
+        like = next((argument > 0 for argument in arguments if _is_array(argument)), None)
     if not isinstance(shape, list):
-        return value(answer, shape, like)
+        return value(answer, shape, like, may_be_nan)
     if isinstance(answer, np.ndarray) and answer.ndim > 1 and len(answer) == len(shape):
         answer = list(answer)  # one array of several rows unpacks like several arrays
     if not isinstance(answer, (tuple, list)) or len(answer) != len(shape):
         raise Wrong(
             f"{len(shape)} arrays are expected, your version returns {_kind(answer)}. Which are missing?"
         )
-    kinds = [None] * len(shape) if like is None else like
-    return [value(*part) for part in zip(answer, shape, kinds, strict=True)]
+    kinds = like if isinstance(like, (list, tuple)) else [like] * len(shape)
+    return [value(*part, may_be_nan) for part in zip(answer, shape, kinds, strict=True)]
 
 
-def value(answer, shape=None, like=None):
+def value(answer, shape=None, like=None, may_be_nan=False):
     """The reader's answer as an array of numbers of this shape, of the same kind as ``like``."""
     if answer is ...:
         raise NotAttempted
@@ -77,10 +85,12 @@ def value(answer, shape=None, like=None):
             off = "Which axis of length 1 is " + ("missing?" if array.ndim < len(shape) else "not asked for?")
         raise Wrong(f"the answer should have shape {tuple(shape)}, this one has {array.shape}. {off}")
     if _is_array(like) and _is_floating(like) and array.dtype.kind in "iu":
-        raise Wrong(f"your array holds whole numbers ({array.dtype}) and cuts off what follows the decimal point. "
-                    "Which dtype should it have?")  # fmt: skip
-    if np.isnan(array).any():
-        raise Wrong("the answer contains NaN. Where could 0/0 or inf - inf come from?")
+        raise Wrong(
+            f"your array holds whole numbers ({array.dtype}) and cuts off what follows the decimal point. "
+            "Which dtype should it have?"
+        )
+    if np.isnan(array).any() and not may_be_nan:
+        raise Wrong(HAS_NAN)
     return array
 
 
@@ -88,13 +98,12 @@ def _check_kind(answer, like):
     """What is no array where the chapter goes on with one."""
     if not _is_array(like) or isinstance(answer, type(like)):
         return
-    name = {np.ndarray: "a NumPy array", torch.Tensor: "a torch tensor"}
+    names = {np.ndarray: "a NumPy array", torch.Tensor: "a torch tensor"}
+    goes_on = f"and the chapter goes on with {names[type(like)]}"
     if isinstance(answer, (list, tuple)):
-        raise Wrong(f"your version returns {_kind(answer)}, and the chapter goes on with {name[type(like)]}. "
-                    "Which call makes one of it?")  # fmt: skip
+        raise Wrong(f"your version returns {_kind(answer)}, {goes_on}. Which call makes one of it?")
     if _is_array(answer):
-        raise Wrong(f"your version returns {name[type(answer)]}, and the chapter goes on with {name[type(like)]}. "
-                    "Which of the two came in?")  # fmt: skip
+        raise Wrong(f"your version returns {names[type(answer)]}, {goes_on}. Which of the two came in?")
 
 
 def _is_array(answer):

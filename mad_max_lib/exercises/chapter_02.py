@@ -220,7 +220,7 @@ exercise(
 def check_2_6(attempt):
     rng, pieces = np.random.default_rng(2), {}
     for D in (2, 3, 4, 6):
-        A, B = call(attempt, D, shape=[None, None])
+        A, B = call(attempt, D, shape=[None, None], like=np.zeros(1))
         ask(
             A.ndim == 3 and A.shape[::2] == (1, D) and B.shape == A.shape[:2],
             f"for D = {D} slopes (1, R, {D}) and offsets (1, R) are expected, got {A.shape} and {B.shape}. "

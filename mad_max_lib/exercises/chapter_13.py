@@ -166,7 +166,7 @@ def _as_mixture_width(A_k, B_k, sigma):
 
 
 def _as_mixture_overflow(A_k, B_k, sigma):
-    e = np.exp(((B_k + (A_k**2).sum(axis=1) / 2) / sigma**2).clip(-700, 700))
+    e = np.exp((B_k + (A_k**2).sum(axis=1) / 2) / sigma**2)
     return A_k, e / e.sum()
 
 

@@ -604,8 +604,9 @@ def glued_by_the_mean(params, etas):
 
 SOLUTIONS = {
     "1.5": add, "2.6": top_two, "3.5": distance_to_border, "4.3": wider_map, "5.3": maximum_network,
-    "6.6": average_template, "7.4": priced_templates, "8.3": free_right_angle, "9.6": count_regions, "10.6": as_kmeans,
-    "11.6": crossings, "12.5": ink_range, "13.3": goes_out, "14.4": fee_weights, "15.5": glued, "16.6": best_code,
+    "6.6": average_template, "7.4": priced_templates, "8.3": free_right_angle, "9.6": count_regions,
+    "10.6": as_kmeans, "11.6": crossings, "12.5": ink_range, "13.3": goes_out, "14.4": fee_weights,
+    "15.5": glued, "16.6": best_code,
 }  # fmt: skip
 WRONG = {
     "1.5": [add_all_pairs, add_piece_by_piece, add_merge],
@@ -614,13 +615,16 @@ WRONG = {
     "4.3": [wider_tautology, wider_autograd, wider_only_relu, wider_not_in_place, wider_value_masks],
     "5.3": [maximum_network_subtracts_the_first, maximum_network_adds_the_first, maximum_network_negative],
     "9.6": [
-        count_regions_by_formula, count_regions_of_the_plane, count_regions_in_floats, count_regions_with_tolerance,
+        count_regions_by_formula, count_regions_of_the_plane, count_regions_in_floats,
+        count_regions_with_tolerance,
     ],
     "6.6": [
         average_template_of_the_end, average_template_of_1000_points, average_template_first_layer,
         average_template_share_alike, average_template_input_by_input, average_template_rescaled,
     ],
-    "7.4": [priced_as_if_equal, priced_the_wrong_way, priced_by_the_root, priced_right_only, priced_ink_alone],
+    "7.4": [
+        priced_as_if_equal, priced_the_wrong_way, priced_by_the_root, priced_right_only, priced_ink_alone,
+    ],
     "8.3": [free_right_angle_from_the_far_side, free_right_angle_minus_the_mean],
     "10.6": [as_kmeans_slopes, as_kmeans_wrong_way, as_kmeans_twice, as_kmeans_lengths, as_kmeans_scaled],
     "11.6": [crossings_of_the_ends, crossings_sampled, crossings_places],

@@ -2,6 +2,8 @@
 
 import inspect
 import re
+import subprocess
+import sys
 
 import credit
 import numpy as np
@@ -9,7 +11,7 @@ import pytest
 import torch
 
 from mad_max_lib import exercises
-from mad_max_lib.exercises import Wrong, all_exercises, call, check, exercise, show_solution, value, verdict
+from mad_max_lib.exercises import all_exercises, ask, call, check, exercise, show_solution, verdict
 
 EVERY = all_exercises()
 GENERIC = [  # what any wrong answer may hear; a known mistake must hear something of its own
@@ -35,26 +37,22 @@ def double(x):
 
 @pytest.fixture
 def toys(monkeypatch):
-    """Exercise 99.1 asks for a function, 99.2 for a number, 99.3 is for credit, 99.4 asks for two arrays."""
+    """A function, by its properties (99.1, 99.3 for credit), a number, two arrays, a table of mistakes."""
     monkeypatch.setattr(exercises, "_registered", {})
     monkeypatch.setattr(exercises, "all_exercises", lambda: exercises._registered)
     monkeypatch.delenv("MAD_MAX_STRICT", raising=False)
 
     @exercise("99.1", solution=double)
     @exercise("99.3")
-    def _(attempt):
+    def check_99_1(attempt):
         x = np.arange(3.0)
         got = call(attempt, x, shape=(3,))
-        if (got != 2 * x).any():
-            raise Wrong("some are not doubled. Which?")
+        ask((got == 2 * x).all(), "some are not doubled. Which?")
 
-    @exercise("99.2", solution=4, why="It is 2 + 2.")
-    def _(attempt):
-        if value(attempt, ()) != 4:
-            raise Wrong("and 2 + 2?")
+    exercise("99.2", solution=4, otherwise="and 2 + 2?", why="It is 2 + 2.")
 
     @exercise("99.4", solution=lambda x: (x, x))
-    def _(attempt):
+    def check_99_4(attempt):
         call(attempt, np.zeros(2), shape=[(2,), (2,)])
 
     def thrice(x):
@@ -82,7 +80,11 @@ def change_argument(x):
     "number, attempt, said",
     [
         ("99.1", double, "correct"),
-        ("99.1", lambda x: list(2 * x), "correct"),
+        (
+            "99.1",
+            lambda x: list(2 * x),
+            "your version returns a list, and the chapter goes on with a NumPy array",
+        ),
         ("99.1", change_argument, "your version changes its arguments"),
         ("99.1", ..., "not attempted"),
         ("99.1", None, "not attempted"),
@@ -94,7 +96,6 @@ def change_argument(x):
         ("99.1", lambda x: 2 * x[:2], "the answer should have shape (3,), this one has (2,)"),
         ("99.1", lambda x: x * np.nan, "the answer contains NaN"),
         ("99.1", lambda x: "2x", "the answer should be made of numbers, this is a str"),
-        ("99.1", lambda x: [x, [1]], "the answer should be made of numbers, this is a list"),
         ("99.1", lambda x: object, "the answer should be made of numbers, this is a type"),
         ("99.1", np.arange(3), "a function is expected here, this is a ndarray"),
         ("99.2", 4, "correct"),
@@ -102,6 +103,7 @@ def change_argument(x):
         ("99.2", ..., "not attempted"),
         ("99.2", 5, "and 2 + 2?"),
         ("99.2", "4", "the answer should be made of numbers, this is a str"),
+        ("99.2", [4, [5]], "the answer should be made of numbers, this is a list"),
         ("99.2", [4], "the answer should have shape (), this one has (1,)"),
         ("99.2", np.nan, "the answer contains NaN"),
         ("99.2", double, "the answer should be made of numbers, this is a function"),
@@ -161,7 +163,7 @@ def test_check_says_one_line_and_the_chapter_goes_on(toys, capsys, number, attem
 
 def test_a_check_that_stumbles_over_an_answer_does_not_stop_the_reader(toys, capsys):
     @exercise("99.5", solution=double)
-    def _(attempt):
+    def check_99_5(attempt):
         attempt(3)["key"]  # a check that forgot to use `call`
 
     assert verdict("99.5", raises) == "not attempted"
@@ -175,6 +177,12 @@ def test_strict_mode_raises_unless_correct(toys, monkeypatch):
     for attempt, said in [(..., "not attempted"), (abs, "not doubled"), (lambda x: None, "returns None")]:
         with pytest.raises(AssertionError, match=f"Exercise 99.1: .*{said}"):
             check("99.1", attempt)
+
+
+def test_one_chapter_is_loaded_for_one_exercise():
+    code = "import sys; from mad_max_lib.exercises import verdict; verdict('13.1', ...); print(*sys.modules)"
+    modules = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert re.findall(r"chapter_\d+", modules) == ["chapter_13"]
 
 
 @pytest.mark.parametrize("use", [lambda n: check(n, 1), lambda n: verdict(n, 1), show_solution])
@@ -266,34 +274,38 @@ def applies(kind, array):
     return {"an axis less": 1 in array.shape, "whole numbers": floating}.get(kind, True)
 
 
-def parts_of(answer):
-    return list(answer) if isinstance(answer, (tuple, list)) else [answer]
+def with_changed(kind, solution, changed):
+    """The solution with each array changed to this kind; in ``changed`` stands which arrays could be."""
 
-
-def can_be_mistaken():
-    """Each exercise with each kind that one of its solution's arrays can be mistaken for."""
-    for number, found in EVERY.items():
-        if found.cases and callable(found.solution):
-            parts = [part for part in parts_of(found.solution(*found.cases[0])) if is_array(part)]
-            for kind in KINDS:
-                if any(applies(kind, part) for part in parts) and not (
-                    found.any_shape and kind.startswith("an ")
-                ):
-                    yield number, kind
-
-
-@pytest.mark.parametrize("number, kind", list(can_be_mistaken()))
-def test_what_is_no_array_of_the_right_kind_is_told_so(number, kind):
-    found, (change, said) = EVERY[number], KINDS[kind]
-
-    def changed(part):
-        return change(part) if is_array(part) and applies(kind, part) else part
+    def part_changed(part):
+        if not is_array(part) or not applies(kind, part):
+            return part
+        changed.append(part)
+        return KINDS[kind][0](part)
 
     def attempt(*case):
-        got = found.solution(*case)
-        return tuple(map(changed, got)) if isinstance(got, (tuple, list)) else changed(got)
+        got = solution(*case)
+        return tuple(map(part_changed, got)) if isinstance(got, (tuple, list)) else part_changed(got)
 
-    assert said in verdict(number, attempt)
+    return attempt
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("number", [number for number, found in EVERY.items() if found.cases])
+def test_what_is_no_array_of_the_right_kind_is_told_so(number, kind):
+    found, changed = EVERY[number], []
+    if found.any_shape and kind.startswith("an "):
+        return
+    said = verdict(number, with_changed(kind, found.solution, changed))
+    assert said == "correct" if not changed else KINDS[kind][1] in said
+
+
+@pytest.mark.parametrize("kind", ["a list", "the other library"])
+@pytest.mark.parametrize("number", [number for number in FOR_CREDIT if callable(credit.SOLUTIONS[number])])
+def test_problems_for_credit_tell_a_list_and_the_other_library(number, kind):
+    changed = []
+    said = verdict(number, with_changed(kind, credit.SOLUTIONS[number], changed))
+    assert said == "correct" if not changed else KINDS[kind][1] in said
 
 
 ODD = [
