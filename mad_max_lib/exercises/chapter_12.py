@@ -1,32 +1,35 @@
 """Chapter 12, from codes back to signals."""
 
+from functools import partial
+
 import numpy as np
 import torch
-from scipy.optimize import linprog
 
-from . import Wrong, call, exercise, value
+from . import ask, call, exercise, within
 
 
-@exercise(
+def _letter_is_off(got, truth):
+    first, second = got[0] + got[1], got[0] - got[1] - 1
+    if abs(first - 2) > 1e-6:
+        return f"at your point the first unit has the value {first:g}. Which value does the letter give?"
+    if second > 1e-6:
+        return "there the second unit says yes. On which part of the line does it say no?"
+    return "the point has this letter. Is there a shorter one, halfway between the two axes?"
+
+
+exercise(
     "12.1",
     solution=[1, 1],
-    wrong=[[1.5, 0.5], [2, 0], [0, 2], [0.5, -0.5], [0, 0]],
-    why="The shortest point of the line x1 + x2 = 2 lies where the line through the origin along (1, 1) meets it. "
-    "There u2 = 1 - 1 - 1 is negative, so the second answer is no, as the letter says.",
+    wrong={
+        (1.5, 0.5): "that is the end of the ray. "
+        "Does the norm grow or shrink when you walk from there along the ray?",
+        (0.5, -0.5): "the first unit says yes with the value 2. Which equation is that?",
+    },
+    equal=within(1e-6),
+    otherwise=_letter_is_off,
+    why="The shortest point of the line x1 + x2 = 2 lies where the line through the origin along (1, 1) "
+    "meets it. There u2 = 1 - 1 - 1 is negative, so the second answer is no, as the letter says.",
 )
-def _(attempt):
-    point = value(attempt, (2,))
-    u = point[0] + point[1], point[0] - point[1] - 1
-    if abs(u[0] - 2) > 1e-6:
-        if u[0] > 0 > u[1] or not point.any():
-            raise Wrong(f"at your point the first unit has the value {u[0]:g}. Which value does the letter give?")
-        raise Wrong("the first unit says yes with the value 2. Which equation is that?")
-    if u[1] > 1e-6:
-        raise Wrong("there the second unit says yes. On which part of the line does it say no?")
-    if abs(u[1]) <= 1e-6:
-        raise Wrong("that is the end of the ray. Does the norm grow or shrink when you walk from there along the ray?")
-    if np.abs(point - 1).max() > 1e-6:
-        raise Wrong("the point has this letter. Is there a shorter one, halfway between the two axes?")
 
 
 def least_norm(A, b, z):
@@ -41,51 +44,56 @@ def _no_offset(A, b, z):
     return np.linalg.pinv(A) @ z
 
 
-def _some_solution(A, b, z):
-    use = np.flatnonzero(A.any(axis=1))
-    u = np.zeros(A.shape[1])
-    u[: len(use)] = np.linalg.solve(A[use][:, : len(use)], (z - b)[use])
-    return u
-
-
-def _ridge(A, b, z):
-    return np.linalg.solve(A.T @ A + 0.1 * np.eye(A.shape[1]), A.T @ (z - b))
-
-
-def _live_rows(A, b, z):
-    on = np.abs(A).sum(axis=1) > 0
-    return A[on].T @ np.linalg.inv(A[on] @ A[on].T) @ (z - b)[on]
+def _offset_added(A, b, z):
+    return np.linalg.pinv(A) @ (z + b)
 
 
 def _coarse(A, b, z):
     return np.linalg.pinv(A, rcond=1e-3) @ (z - b)
 
 
-@exercise("12.2", solution=least_norm, wrong=[_transposed, _no_offset, _some_solution, _ridge, _live_rows, _coarse])
-def _(attempt):
+def _picture_is_off(got, truth, A, b, z):
+    if len(A) == 9:
+        return "nine rows, one of them a mixture of the others, go wrong. Which inverse bears that?"
+    if not np.allclose(A @ got + b, z, rtol=0, atol=1e-6):
+        return "A u + b is not z. Is the inverse the exact one, on the part that has an inverse?"
+    return (
+        "your picture has the right values, but there is a shorter one. "
+        "Does yours contain a part that A does not see?"
+    )
+
+
+def _pictures():
+    """Layers with rows of zeros, with a row that mixes others, and with a part that is hardly passed on."""
     rng = np.random.default_rng(0)
     A, b, x = rng.normal(size=(6, 5)), rng.normal(size=6), rng.normal(size=5)
     A[[1, 3, 4]], b[[1, 3, 4]] = 0, 0
-    z = A @ x + b
-    got, truth = call(attempt, A, b, z, shape=(5,)), least_norm(A, b, z)
-    if np.allclose(got, A.T @ (z - b)):
-        raise Wrong("the transpose turns the arrows round but undoes no stretching. Does your picture give z again?")
-    if np.allclose(A @ got, z):
-        raise Wrong("your picture gives z itself without the offset. What does the layer add to A u?")
-    if not np.allclose(A @ got + b, z, rtol=0, atol=1e-6):
-        raise Wrong("A u + b is not z. Is the inverse the exact one, on the part that has an inverse?")
-    if np.linalg.norm(got) > np.linalg.norm(truth) + 1e-6:
-        raise Wrong("your picture has the right values, but there is a shorter one. Does yours contain a part "
-                    "that A does not see?")  # fmt: skip
-    for smallest, question in [
-        (1.0, "nine rows, one of them a mixture of the others, go wrong. Which inverse bears that?"),
-        (1e-4, "a part of u that A shrinks ten thousand times is lost, though z tells it. What counts as zero?"),
-    ]:
-        A = rng.normal(size=(9, 5)) @ np.diag([1, 1, 1, smallest, 0]) @ np.linalg.qr(rng.normal(size=(5, 5)))[0]
-        z = A @ x + 1.0
-        got = call(attempt, A, np.ones(9), z, shape=(5,))
-        if not np.allclose(got, least_norm(A, np.ones(9), z), rtol=0, atol=1e-6):
-            raise Wrong(question)
+    yield A, b, A @ x + b
+    for smallest in (1.0, 1e-4):
+        A = (
+            rng.normal(size=(9, 5))
+            @ np.diag([1, 1, 1, smallest, 0])
+            @ np.linalg.qr(rng.normal(size=(5, 5)))[0]
+        )
+        yield A, np.ones(9), A @ x + 1.0
+
+
+exercise(
+    "12.2",
+    solution=least_norm,
+    cases=list(_pictures()),
+    wrong={
+        _transposed: "the transpose turns the arrows round but undoes no stretching. "
+        "Does your picture give z again?",
+        _no_offset: "your picture gives z itself without the offset. What does the layer add to A u?",
+        _offset_added: "your picture gives z and twice the offset on top. "
+        "On which side of the equation does b stand?",
+        _coarse: "a part of u that A shrinks ten thousand times is lost, though z tells it. "
+        "What counts as zero?",
+    },
+    equal=within(1e-6),
+    otherwise=_picture_is_off,
+)
 
 
 def half_spaces(A, c, bits):
@@ -102,33 +110,52 @@ def _other_side(A, c, bits):
     return -G, -h
 
 
-def _offset_sign(A, c, bits):
-    G, h = half_spaces(A, c, bits)
-    return G, -h
-
-
 def _zeros_for_no(A, c, bits):
     return -1.0 * bits[:, None] * A, bits * c
 
 
-@exercise("12.3", solution=half_spaces, wrong=[_sign_forgotten, _other_side, _offset_sign, _zeros_for_no])
-def _(attempt):
-    rng = np.random.default_rng(1)
-    A, c, bits = rng.normal(size=(6, 3)), rng.normal(size=6), np.array([1, 0, 1, 0, 0, 1], bool)
-    G, h = call(attempt, A, c, bits, shape=[(6, 3), (6,)])
-    u = 2 * rng.normal(size=(500, 3))
-    inside, wanted = u @ G.T <= h, (u @ A.T + c > 0) == bits
-    if not G[~bits].any():
-        raise Wrong("the rows of the units that say no are empty. Does a no tell nothing?")
-    if (inside == ~wanted).all():
-        raise Wrong("every point is on the wrong side of every row. Does a yes mean A u + c at least 0, or at most?")
-    if (inside[:, bits] == wanted[:, bits]).all() and (inside[:, ~bits] != wanted[:, ~bits]).all():
-        raise Wrong("all rows are made as if every unit said yes. Which way do the others point?")
-    if (inside.all(axis=1) == wanted.all(axis=1)).all() and (inside != wanted).any():
-        raise Wrong("the polytope is right, but row k should be the side of unit k. In which order do yours come?")
-    if (inside != wanted).any():
-        raise Wrong("the normals may be right, the borders are in the wrong place. To which side of <= does c go, "
-                    "and with which sign?")  # fmt: skip
+def _yes_first(A, c, bits):
+    order = np.argsort(~bits, kind="stable")
+    return half_spaces(A[order], c[order], bits[order])
+
+
+def _same_sides(got, truth):
+    """Whether the rows of G and h are the same half-spaces, of whatever length."""
+    return within(1e-9)(*(_rows_of_length_one(np.column_stack(sides)) for sides in (got, truth)))
+
+
+def _rows_of_length_one(rows):
+    return rows / np.linalg.norm(rows, axis=-1, keepdims=True)
+
+
+def _border_is_off(got, truth, A, c, bits):
+    if not np.allclose(*(_rows_of_length_one(G) for G, _ in (got, truth)), equal_nan=True):
+        return "row k should be the side of unit k. Which way does its normal point?"
+    if np.allclose(got[1], truth[1], atol=1e-2):
+        return "your borders are moved by a margin. Is a point on the border out?"
+    return (
+        "the normals may be right, the borders are in the wrong place. "
+        "To which side of <= does c go, and with which sign?"
+    )
+
+
+_rng = np.random.default_rng(1)
+_A, _c, _BITS = _rng.normal(size=(6, 3)), _rng.normal(size=6), np.array([1, 0, 1, 0, 0, 1], bool)
+exercise(
+    "12.3",
+    solution=half_spaces,
+    cases=[(_A, _c, _BITS), (_A * (_c > 0)[:, None], _c, _BITS)],  # also rows of zeros
+    wrong={
+        _sign_forgotten: "all rows are made as if every unit said yes. Which way do the others point?",
+        _other_side: "every point is on the wrong side of every row. "
+        "Does a yes mean A u + c at least 0, or at most?",
+        _zeros_for_no: "the rows of the units that say no are empty. Does a no tell nothing?",
+        _yes_first: "the polytope is right, but row k should be the side of unit k. "
+        "In which order do yours come?",
+    },
+    equal=_same_sides,
+    otherwise=_border_is_off,
+)
 
 
 def ball_program(G, h):
@@ -150,49 +177,43 @@ def _radius_small(G, h):
     return -cost, sides, room
 
 
-def _no_lengths(G, h):
-    return _column(G, h, np.ones_like)
-
-
-def _squared(G, h):
-    return _column(G, h, np.square)
-
-
 def _walls_only_for_the_centre(G, h):
     return _column(G, h, lambda lengths: np.where(np.arange(len(lengths)) < len(h), lengths, 0))
 
 
-def _wall_at_minus_one(G, h):
-    cost, sides, room = ball_program(G, h)
-    return cost, sides, np.concatenate([h, np.ones(2 * G.shape[1])])
+def _same_program(got, truth):
+    """Whether cost and sides are the same, the sides in any order and all of whatever length."""
+    one, other = (_rows_of_length_one(np.column_stack([sides, room])) for _, sides, room in (got, truth))
+    alike = np.isclose(one[:, None], other).all(axis=2)
+    aims = [_rows_of_length_one(cost) for cost, _, _ in (got, truth)]
+    return np.allclose(*aims) and alike.any(axis=0).all() and alike.any(axis=1).all()
 
 
-@exercise(
+_rng = np.random.default_rng(2)
+_G = _rng.normal(size=(5, 3)) * np.array([[0.2], [1], [3], [0.5], [2]])
+_h = _G @ np.full(3, 0.4) + np.linalg.norm(_G, axis=1) * _rng.uniform(0.3, 1, size=5)
+exercise(
     "12.4",
     solution=ball_program,
-    wrong=[_radius_small, _no_lengths, _squared, _walls_only_for_the_centre, _wall_at_minus_one],
+    cases=[(_G, _h)],
+    wrong={
+        _radius_small: "this makes the radius as small as it can be. Which cost falls when the radius grows?",
+        _walls_only_for_the_centre: "the ball may stick out of the box. Do its walls hold only the centre?",
+        partial(_column, change=np.ones_like): "a row multiplied by 2 is the same side. "
+        "Does the ball need the same room then, in your rows?",
+        partial(_column, change=np.square): "the farthest point of the ball is u + rho g / |g|. "
+        "What is its inner product with g?",
+        partial(_column, change=np.negative): "your sides give way as the ball grows. "
+        "Does a larger ball need more room or less?",
+    },
+    equal=_same_program,
+    otherwise=lambda got, truth, G, h: (
+        "the cost should be about the radius alone. Which entry of v is it?"
+        if not np.allclose(*(_rows_of_length_one(cost) for cost, _, _ in (got, truth)))
+        else "the ball that comes out is not the largest one in the box from 0 to 1. "
+        "What is the room at each wall?"
+    ),
 )
-def _(attempt):
-    rng = np.random.default_rng(2)
-    G = rng.normal(size=(5, 3)) * np.array([[0.2], [1], [3], [0.5], [2]])
-    h = G @ np.full(3, 0.4) + np.linalg.norm(G, axis=1) * rng.uniform(0.3, 1, size=5)
-    cost, sides, room = call(attempt, G, h, shape=[(4,), (11, 4), (11,)])
-    if np.abs(cost[:3]).max() > 0 or cost[3] == 0:
-        raise Wrong("the cost should be about the radius alone. Which entry of v is it?")
-    if cost[3] > 0:
-        raise Wrong("this makes the radius as small as it can be. Which cost falls when the radius grows?")
-    if (sides[:, 3] <= 0).all():
-        raise Wrong("your sides give way as the ball grows. Does a larger ball need more room or less?")
-    walls = sides[5:, 3], sides[:5, 3] / np.linalg.norm(G, axis=1)
-    if not walls[0].any():
-        raise Wrong("the ball may stick out of the box. Do its walls hold only the centre?")
-    if np.allclose(walls[1], np.linalg.norm(G, axis=1)):
-        raise Wrong("the farthest point of the ball is u + rho g / |g|. What is its inner product with g?")
-    if np.ptp(sides[:, 3]) == 0:
-        raise Wrong("a row multiplied by 2 is the same side. Does the ball need the same room then, in your rows?")
-    found, truth = (linprog(*program, bounds=(None, None)) for program in ((cost, sides, room), ball_program(G, h)))
-    if not found.success or abs(found.x[3] - truth.x[3]) > 1e-7:
-        raise Wrong("the ball that comes out is not the largest one in the box from 0 to 1. What is the room at each wall?")
 
 
 def backward(network, x):
@@ -207,8 +228,7 @@ def _ones(network, x):
 
 
 def _squared_norm(network, x):
-    x = x.clone().requires_grad_()
-    return torch.autograd.grad((network(x) ** 2).sum(), x)[0]
+    return 2 * backward(network, x)
 
 
 def _mean(network, x):
@@ -220,29 +240,43 @@ def _inverse(network, x):
     return torch.stack([torch.linalg.pinv(A) @ z for A, z in zip(rows, network(x), strict=True)])
 
 
-@exercise("12.6", solution=backward, wrong=[_ones, _squared_norm, _mean, _inverse])
-def _(attempt):
-    rng = np.random.default_rng(3)
-    W, b, V, x = (torch.from_numpy(rng.normal(size=size)) for size in ((7, 4), 7, (5, 7), (3, 4)))
+_rng = np.random.default_rng(3)
+_W, _b, _V, _x = (torch.from_numpy(_rng.normal(size=size)) for size in ((7, 4), 7, (5, 7), (3, 4)))
 
-    def network(u):
-        return torch.relu(torch.relu(u @ W.T + b) @ V.T + 0.1)
 
-    got, truth = call(attempt, network, x, shape=(3, 4)), backward(network, x).numpy()
-    if np.allclose(got, _ones(network, x).numpy()):
-        raise Wrong("that is the sum of the rows of A. With which weights should the rows be added?")
-    if np.allclose(got, 2 * truth):
-        raise Wrong("everything is twice too large. What is the derivative of a square?")
-    if np.allclose(3 * got, truth):
-        raise Wrong("three points come out three times too small. Should one point know how many others there are?")
-    if np.allclose(got, _inverse(network, x).numpy()):
-        raise Wrong("that inverts A. What does a backward pass multiply with?")
-    if not np.allclose(got, truth):
-        raise Wrong("the answer is not the transpose of A times z. What goes into the backward pass, and at which layer?")
+def _network(u):
+    return torch.relu(torch.relu(u @ _W.T + _b) @ _V.T + 0.1)
+
+
+@exercise(
+    "12.6",
+    solution=backward,
+    cases=[(_network, _x)],
+    wrong={
+        _ones: "that is the sum of the rows of A. With which weights should the rows be added?",
+        _squared_norm: "everything is twice too large. What is the derivative of a square?",
+        _mean: "three points come out three times too small. "
+        "Should one point know how many others there are?",
+        _inverse: "that inverts A. What does a backward pass multiply with?",
+    },
+    otherwise="the answer is not the transpose of A times z. "
+    "What goes into the backward pass, and at which layer?",
+)
+def check_12_6(attempt):
+    def marks(network, x):
+        given = x.clone()
+        attempt(network, given)
+        return given.requires_grad
+
+    ask(
+        not call(marks if callable(attempt) else attempt, _network, _x),
+        "your version marks the x that it is given, and x goes on with the mark. "
+        "Can it mark what `clone` or `detach` makes of x?",
+    )
 
 
 def _known_corner(rng, goal):
-    """G, h, a point u with the smallest <goal, u> in the polytope: a mix of active sides and walls balances goal."""
+    """G, h and the point u with the smallest <goal, u>: a mix of active sides and walls balances goal."""
     D, M = 6, 12
     u, G = rng.uniform(0.2, 0.8, D), rng.normal(size=(M, D))
     u[:2] = goal[:2] < 0  # at a wall that stops the way down
@@ -253,17 +287,30 @@ def _known_corner(rng, goal):
 
 
 @exercise("12.5")
-def _(attempt):
+def check_12_5(attempt):
+    def ends(G, h):
+        """The answer, with infinity for a point that `linprog` did not find."""
+        found = attempt(G, h)
+        pair = isinstance(found, (list, tuple))
+        return [np.full(6, np.inf) if end is None else end for end in found] if pair else found
+
     rng = np.random.default_rng(4)
     for which, goal in [(0, np.ones(6)), (1, -np.ones(6))] * 5:
         G, h, best = _known_corner(rng, goal)
-        points = np.array(call(attempt, G, h, shape=[(6,), (6,)]))
-        if (points < -1e-6).any() or (points > 1 + 1e-6).any():
-            raise Wrong("an entry of your points is below 0 or above 1. Which pixels are paper and ink?")
-        if (points @ G.T > h + 1e-6).any():
-            raise Wrong("a point violates a row of G u <= h. Is it in the polytope, or only in the box?")
-        if points[0].mean() > points[1].mean() + 1e-6:
-            raise Wrong("the first point has more ink than the second. In which order do they come?")
-        if abs(points[which].mean() - best.mean()) > 1e-6:
-            wish = "less" if which == 0 else "more"
-            raise Wrong(f"there is a point in the polytope with {wish} ink than yours. Did you search all of it?")
+        shapes = dict(shape=[(6,), (6,)], like=(best, best))
+        points = np.array(call(ends if callable(attempt) else attempt, G, h, **shapes))
+        ask(
+            np.isfinite(points).all(),
+            "`linprog` finds no end, and its x is None. Which bounds has each entry?",
+        )
+        in_box = (points >= -1e-6).all() and (points <= 1 + 1e-6).all()
+        ask(in_box, "an entry of your points is below 0 or above 1. Which pixels are paper and ink?")
+        inside = (points @ G.T <= h + 1e-6).all()
+        ask(inside, "a point violates a row of G u <= h. Is it in the polytope, or only in the box?")
+        ordered = points[0].mean() <= points[1].mean() + 1e-6
+        ask(ordered, "the first point has more ink than the second. In which order do they come?")
+        ask(
+            abs(points[which].mean() - best.mean()) <= 1e-6,
+            f"there is a point in the polytope with {('less', 'more')[which]} ink than yours. "
+            "Did you search all of it?",
+        )
