@@ -21,8 +21,10 @@ from pathlib import Path
 
 # This file keeps to a syntax that older Pythons can read, so that they can say this and not a SyntaxError.
 if sys.version_info < (3, 11):  # noqa: UP036
-    sys.exit("The book needs Python 3.11 or newer and this is Python {}.{}: install a newer one "
-             "from python.org, then start again with it.".format(*sys.version_info[:2]))
+    sys.exit(
+        "The book needs Python 3.11 or newer and this is Python {}.{}: install a newer one "
+        "from python.org, then start again with it.".format(*sys.version_info[:2])
+    )
 
 ROOT = Path(__file__).resolve().parent
 VENV = ROOT / ".venv"
@@ -32,16 +34,25 @@ FIRST_PAGE = "/lab/tree/notebooks/00_start_here.ipynb"  # an address: a file wou
 CPU_WHEELS = "https://download.pytorch.org/whl/cpu"
 
 CAUSES = [  # what pip or the system says, and what the reader can do about it
-    (r"no space left|not enough space|disk quota|errno 28",
-     "The disk is full, and setting up needs about 3 GB: free some space, then start again."),
-    (r"connection (broken|refused|reset|aborted)|ConnectionError|TimeoutError|timed out|SSLError|ProxyError"
-     r"|no matching distribution found for setuptools",  # it exists for every Python: no index has answered
-     "The packages could not be downloaded: check the network (or the proxy), then start again."),
-    (r"read-only|permission denied|access is denied",
-     f"Nothing can be written in {ROOT}: copy the book to a folder of your own, then start again there."),
-    (r"no matching distribution",
-     "A package of the book is not yet made for Python {}.{} on this computer: install Python 3.12, "
-     "then start again with it.".format(*sys.version_info[:2])),
+    (
+        r"no space left|not enough space|disk quota|errno 28",
+        "The disk is full, and setting up needs about 3 GB: free some space, then start again.",
+    ),
+    (
+        # setuptools exists for every Python: if there is none, no index has answered
+        r"connection (broken|refused|reset|aborted)|ConnectionError|TimeoutError|timed out|SSLError"
+        r"|ProxyError|no matching distribution found for setuptools",
+        "The packages could not be downloaded: check the network (or the proxy), then start again.",
+    ),
+    (
+        r"read-only|permission denied|access is denied",
+        f"Nothing can be written in {ROOT}: copy the book to a folder of your own, then start again there.",
+    ),
+    (
+        r"no matching distribution",
+        "A package of the book is not yet made for Python {}.{} on this computer: install Python 3.12, "
+        "then start again with it.".format(*sys.version_info[:2]),
+    ),
 ]
 
 
@@ -71,8 +82,12 @@ def missing(testing):
 
 def fingerprint():
     """What an environment was made from: when this changes, it is made anew."""
-    parts = [(ROOT / "pyproject.toml").read_text("utf-8"), (ROOT / "constraints.txt").read_text("utf-8"),
-             str(sys.version_info[:2]), str(ROOT)]
+    parts = [
+        (ROOT / "pyproject.toml").read_text("utf-8"),
+        (ROOT / "constraints.txt").read_text("utf-8"),
+        str(sys.version_info[:2]),
+        str(ROOT),
+    ]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 
@@ -89,8 +104,14 @@ def step(title, *command, may_fail=False):
     """Run a module in .venv, its output shown as one changing line on a terminal."""
     started, lines, width = time.perf_counter(), [], shutil.get_terminal_size().columns - 1
     print(f"  {title} ...", end="", flush=True)
-    process = subprocess.Popen([str(PYTHON), "-m", *command], cwd=str(ROOT), text=True, errors="replace",
-                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    process = subprocess.Popen(
+        [str(PYTHON), "-m", *command],
+        cwd=str(ROOT),
+        text=True,
+        errors="replace",
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    )
     try:
         for line in process.stdout:
             lines.append(line)
@@ -110,11 +131,15 @@ def step(title, *command, may_fail=False):
 def set_up():
     """Make .venv with everything in it, or leave nothing behind."""
     if any(importlib.util.find_spec(name) is None for name in ("venv", "ensurepip")):
-        sys.exit("This Python cannot make environments yet: install its venv package (on Debian or Ubuntu "
-                 "`sudo apt install python{}.{}-venv`), then start again.".format(*sys.version_info[:2]))
+        sys.exit(
+            "This Python cannot make environments yet: install its venv package (on Debian or Ubuntu "
+            "`sudo apt install python{}.{}-venv`), then start again.".format(*sys.version_info[:2])
+        )
     if VENV.exists() and not STAMP.exists():
-        sys.exit(f"The folder {VENV} was not made by book.py, so it is left alone: "
-                 "rename or remove it, then start again.")
+        sys.exit(
+            f"The folder {VENV} was not made by book.py, so it is left alone: "
+            "rename or remove it, then start again."
+        )
     import venv
 
     try:
@@ -127,14 +152,23 @@ def set_up():
         pip = ["pip", "install", "--progress-bar=off", "--disable-pip-version-check", "-c", "constraints.txt"]
         if wants_cpu_wheel():
             # torch alone, once and briefly: an index that does not answer delays every package asked of it
-            step("PyTorch without GPU support", *pip, "--no-deps", "--retries=0", "--timeout=15",
-                 f"--extra-index-url={CPU_WHEELS}", "torch", may_fail=True)
+            step(
+                "PyTorch without GPU support",
+                *pip,
+                "--no-deps",
+                "--retries=0",
+                "--timeout=15",
+                f"--extra-index-url={CPU_WHEELS}",
+                "torch",
+                may_fail=True,
+            )
         step("all other packages", *pip, "-e", ".[book,test]")
         settings = VENV / "share/jupyter/lab/settings"
         settings.mkdir(parents=True, exist_ok=True)
         quiet = {"fetchNews": "false", "checkForUpdates": False}  # else a question covers the first page
         (settings / "overrides.json").write_text(
-            json.dumps({"@jupyterlab/apputils-extension:notification": quiet}))
+            json.dumps({"@jupyterlab/apputils-extension:notification": quiet})
+        )
         STAMP.write_text(fingerprint())
     except BaseException:
         shutil.rmtree(VENV, ignore_errors=True)

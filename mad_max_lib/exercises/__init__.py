@@ -34,8 +34,7 @@ from IPython.display import Markdown, display
 from .answers import HAS_NAN, NotAttempted, Wrong, as_arrays, ask, call, close, shape_of, value, within
 
 __all__ = [
-    "Wrong", "all_exercises", "ask", "call", "check", "close", "exercise", "show_solution", "value",
-    "verdict", "within",
+    "all_exercises", "ask", "call", "check", "close", "exercise", "show_solution", "verdict", "within",
 ]  # fmt: skip
 
 

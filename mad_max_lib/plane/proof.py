@@ -8,7 +8,7 @@ from ..tracing.tracer import run
 
 @torch.no_grad()
 def wrong_pieces(partition):
-    """The largest gap, in the middle of a region, between a unit's output and that of its piece in the code."""
+    """The largest gap, in the middle of a region, between a unit's output and its piece's in the code."""
     gap, size = 0.0, 1e-300
 
     def meet(unit, call):

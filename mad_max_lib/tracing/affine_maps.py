@@ -154,10 +154,10 @@ def bias_terms(model, x, outputs=None):
 
     def meet(unit, call):
         held = pieces[call.index]
-        return probed(call, unit.held(held), call.result_at_zero().held(held))
+        return probed(call, unit.held(held), call.at_zero().unit().held(held))
 
     def pass_on(call):
-        at_zero, output = call.result_at_zero(), call.result()
+        at_zero, output = call.at_zero().result(), call.result()
         return probed(call, output, at_zero) if isinstance(output, torch.Tensor) else output
 
     with torch.enable_grad():

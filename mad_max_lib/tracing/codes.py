@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from ..checks import check_count
-from .tracer import check_held, check_points, flat, run
+from .tracer import UNSEEN, check_points, flat, record, replay, run
 from .units import NotPiecewiseAffineError
 
 
@@ -82,7 +82,7 @@ def region_codes(model, x):
     """
     x = check_points(model, x)
     with torch.no_grad():
-        alone = check_held(model, x[:1])
+        alone = _check_held(model, x[:1])
         names, codes = _codes(model, x)
     for name, one, many in zip(names, alone.pieces, codes, strict=True):
         if one.shape != (1, *many.shape[1:]) or len(many) != len(x):
@@ -91,6 +91,20 @@ def region_codes(model, x):
                 "for one; the points must stay on the first axis"
             )
     return RegionCodes(names, [flat(each) for each in codes], len(x))
+
+
+def _check_held(model, x):
+    """Record at the points x; raise unless the held network is affine, the same on both sides of x."""
+    trace = record(model, x)
+    middle = trace.output
+    step = torch.linspace(-1, 1.3, x[0].numel()).to(x).reshape(x[0].shape) * (1 + x.abs().max())
+    there, back = replay(model, x + step, trace.pieces), replay(model, x - step, trace.pieces)
+    error, size = (there + back - 2 * middle).abs().max(), max(t.abs().max() for t in (there, back, middle))
+    if not error <= 200 * torch.finfo(middle.dtype).eps * size:
+        raise NotPiecewiseAffineError(
+            f"held at the pieces it chose, the network is not affine, by {error.item():.1e}: {UNSEEN}"
+        )
+    return trace
 
 
 def _codes(model, x):

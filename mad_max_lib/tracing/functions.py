@@ -1,9 +1,10 @@
 """Tables of torch's functions: which are piecewise affine, with which pieces; which are affine, and when.
 
-To add a piecewise affine function write one line:
+To add a function write a row of a table:
 
     PIECEWISE  if it bends each number at fixed places, or keeps the largest of several: what builds its units
     REWRITTEN  if it is made of functions that are in the tables: how
+    AFFINE     if it is affine: the rule that tells when
 """
 
 from collections.abc import Callable
@@ -261,13 +262,13 @@ AFFINE = {
         "dropout dropout1d dropout2d dropout3d alpha_dropout feature_dropout feature_alpha_dropout", dropout
     ),
 }
-# New values in the likeness of an argument: constants if their own values are.
+# These take the likeness of an argument and the values of the first: constants, if that is one.
 LIKENESS = {"to", "type_as", "expand_as", "view_as", "reshape_as"}
 # What a network may ask about a tensor without looking at its numbers, and constants made in its likeness.
 QUESTIONS = set(
     """
-    shape size dim ndim ndimension numel nelement dtype device layout stride storage_offset is_contiguous __len__
-    zeros_like ones_like full_like empty_like new_zeros new_ones new_full new_tensor new_empty
+    shape size dim ndim ndimension numel nelement dtype device layout stride storage_offset is_contiguous
+    __len__ zeros_like ones_like full_like empty_like new_zeros new_ones new_full new_tensor new_empty
     is_floating_point is_complex is_cuda is_mps is_cpu is_nested is_sparse is_quantized is_mkldnn is_leaf
     requires_grad grad_fn get_device element_size itemsize nbytes __repr__ __str__ __format__ names has_names
     is_meta is_xpu

@@ -5,14 +5,13 @@ Whatever makes a nonlinear call (a module, a function, a method, in place or not
 left alone, and a function that is neither affine nor piecewise affine in what is marked is refused.
 
     model(x) ── function ── marked? ─ no ─▶ torch
-                                └ yes ─┬─ in PIECEWISE ─▶ its unit ─▶ meet(unit, call) ─▶ output, marked
-                                       ├─ in REWRITTEN ─▶ other functions, which are met in turn
+                                └ yes ─┬─ in REWRITTEN ─▶ other functions, which are met in turn
+                                       ├─ in PIECEWISE ─▶ its unit ─▶ meet(unit, call) ─▶ output, marked
                                        ├─ in AFFINE ────▶ pass_on(call) ──────────────────▶ output, marked
                                        └─ else ─────────▶ NotPiecewiseAffineError
 
 ``record`` runs and notes the piece that each unit chose; ``replay`` runs with the pieces held, which makes
-the network affine. Cutting, softening and the rest are callbacks of ``run``. Each run is a value: nothing is
-kept.
+the network affine. Cutting, softening and the rest are callbacks of ``run``.
 """
 
 from dataclasses import dataclass, field
@@ -38,7 +37,7 @@ class Trace:
         default_factory=list
     )  # the piece of every unit, one tensor a call, if it was recorded
     functions: list = field(default_factory=list)  # all functions of what comes from the input
-    rewritten: bool = False  # whether a call returned more than torch's own result
+    rewritten: bool = False  # whether a call's result was not computed by torch's own function
     bytes: int = 1  # of all tensors made on the way
 
     @property
@@ -89,7 +88,8 @@ def run(model, x, meet, pass_on=None, see=None, in_training=False):
     pass_on : function ``pass_on(call)``, optional
         What an affine call returns; by default torch's own result.
     see : function of a tensor, optional
-        How a function sees what was computed before it; by default as it is.
+        How a function sees what was computed before it, for a run to which points join on the way; by default
+        as it is.
     in_training : bool
         Let batch statistics and active dropout pass.
 
@@ -132,9 +132,13 @@ class Call:
         """What torch returns."""
         return self.function(*self.args, **self.kwargs)
 
-    def result_at_zero(self):
-        """What the call would return if all that comes from the input were zero."""
-        return self._tracer.changed(self, torch.zeros_like).result()
+    def at_zero(self):
+        """The same call with zeros in place of all that comes from the input."""
+        return self._tracer.changed(self, torch.zeros_like)
+
+    def unit(self):
+        """The units of a nonlinear call."""
+        return PIECEWISE[self.name].build(*self.args, **self.kwargs)
 
     def argument(self, place, name, default=None):
         return self.args[place] if place < len(self.args) else self.kwargs.get(name, default)
@@ -206,7 +210,7 @@ class _Tracer(TorchFunctionMode):
             call = self.changed(call, lambda tensor: self.mark(self.see(tensor)))
         if name in REWRITTEN:
             self.trace.rewritten = True
-            with self:
+            with self:  # torch takes the mode away while it runs: the parts are to be met as well
                 output = REWRITTEN[name](*call.args, **call.kwargs)
         elif name in PIECEWISE:
             output = self._piecewise(call)
@@ -223,16 +227,18 @@ class _Tracer(TorchFunctionMode):
             call.inplace and torch.is_grad_enabled()
         ):  # the derivative may need the values that are overwritten
             call = self.changed(call, lambda tensor: self.mark(tensor.clone()))
-        call.function = entry.build
         try:
-            unit = call.result()
+            unit = call.unit()
         except NotPiecewiseAffineError as error:
             call.refuse(str(error))
         self.trace.names.append(f"{call.index + 1}:{call.name}")
         self.trace.rewritten |= unit.torch_form is None
         output = self.meet(unit, call)
         if entry.places(call):
-            return torch.return_types.max((output, torch.zeros_like(output, dtype=torch.long)))
+            indices = torch.zeros_like(
+                output, dtype=torch.long
+            )  # marked, so that nothing can be done with them
+            return torch.return_types.max((output, indices))
         return output
 
     def _affine(self, call):
@@ -272,20 +278,6 @@ def flat(tensor):
             "model must have an output for each point, got one number for all of them"
         )
     return tensor.reshape(len(tensor), tensor[0].numel())
-
-
-def check_held(model, x):
-    """Record at the points x; raise unless the held network is affine, the same on both sides of x."""
-    trace = record(model, x)
-    middle = trace.output
-    step = torch.linspace(-1, 1.3, x[0].numel()).to(x).reshape(x[0].shape) * (1 + x.abs().max())
-    there, back = replay(model, x + step, trace.pieces), replay(model, x - step, trace.pieces)
-    error, size = (there + back - 2 * middle).abs().max(), max(t.abs().max() for t in (there, back, middle))
-    if not error <= 200 * torch.finfo(middle.dtype).eps * size:
-        raise NotPiecewiseAffineError(
-            f"held at the pieces it chose, the network is not affine, by {error.item():.1e}: {UNSEEN}"
-        )
-    return trace
 
 
 def check_points(model, x):

@@ -2,12 +2,17 @@
 
 A unit is made from the arguments of the call (``functions.py`` tells how) and answers what the library asks:
 
+    what             it gives                                      for
     choose()         the output, and the piece of every unit       record
     held(pieces)     the output with the pieces held: affine       affine maps
-    codes(pieces)    the pieces as whole numbers from 0            region codes
+    codes(pieces)    the pieces as whole numbers from 0            region codes; back: from_codes(codes)
     margins(pieces)  how far each unit is from another piece       polytopes
     scores()         the values of all pieces                      soft units
     steepest()       the largest slope of any piece                Lipschitz bounds
+    kink_functions() where the output bends, or piece_values(r)    cutting a plane
+
+What a piece is, a kind of unit decides: how many kinks lie below (`Kinked`), a candidate (`Largest`), a place
+in the map (`Pool`), weights (`Blend`).
 """
 
 from dataclasses import dataclass
