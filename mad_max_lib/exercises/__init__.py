@@ -11,8 +11,7 @@ tried, and the known mistakes, each with the question that leads on from it:
 
     exercise("7.1", solution=halfway, cases=[(1.0, 4.0), (2.0, 2.0)],
              wrong={_longer: "your answer lies beyond both points. By what is a sum of two divided?"},
-             otherwise=lambda got, truth, a, b: f"between {a} and {b} you find {got}. Is it as far from
-             both?")
+             otherwise=lambda got, truth, a, b: f"between {a} and {b} you find {got}. Is it halfway?")
 
 An attempt that agrees with the solution on all cases is right; one that agrees with a known mistake on all
 cases hears its question; any other hears ``otherwise``. For an answer that is no function, the known mistakes

@@ -5,10 +5,9 @@ along them, and its new vertices lie where kinks meet edges. The next call needs
 too. There are two ways to get them:
 
     CutAnew   runs the network from the start on all vertices, once for each call: plain, and always right
-    Cut       interpolates, in one run: what was computed at the ends of an edge is affine along it. 1 to 11
-    times
-              faster, but a network that counts its points, or keeps views of them, does not bear rows that
-              join
+    Cut       interpolates, in one run: what was computed at the ends of an edge is affine along it. It is
+              1 to 11 times faster, but a network that counts its points, or keeps views of them, does not
+              bear rows that join
 """
 
 from dataclasses import replace

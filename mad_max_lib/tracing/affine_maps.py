@@ -123,8 +123,7 @@ def bias_terms(model, x, outputs=None):
 
     Returns
     -------
-    dict of (N, C) tensors, in order, named after the function: ``1:linear``, ``2:conv2d``, ``3:batch_norm``
-    ...
+    dict of (N, C) tensors, in order, named after the function: ``1:linear``, ``2:conv2d``, and so on
 
     Examples
     --------
