@@ -17,9 +17,8 @@ class Mesh:
     ----------
     xy : (V, 2) array, the vertices
     ends : (E, 2) integers, the vertices of each edge
-    vertex, edge : (I,) integers, the corners of all faces one after the other, counter-clockwise, and the
-    edge
-        that leaves each corner
+    vertex, edge : (I,) integers
+        The corners of all faces one after the other, counter-clockwise, and the edge that leaves each.
     start : (F + 1,) integers, where each face begins in them
     added : list of ``(first, a, b, t)``: vertices ``first, ...`` lie at ``(1 - t) a + t b``
     """
