@@ -14,7 +14,8 @@ from helpers import DEVICE, at, refuses, rng
 from torch import nn
 
 import mad_max_lib as mm
-from mad_max_lib.tracing.functions import PIECEWISE, REWRITTEN
+from mad_max_lib.tracing.functions import PIECEWISE
+from mad_max_lib.tracing.rewriting import REWRITTEN
 from mad_max_lib.tracing.tracer import record
 
 D = 4

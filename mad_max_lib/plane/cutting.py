@@ -17,7 +17,7 @@ import numpy as np
 import torch
 
 from ..tracing.tracer import flat, run
-from ..tracing.units import Kinked, NotPiecewiseAffineError, nonzero
+from ..tracing.units import Kinked, NotPiecewiseAffineError, Ordered
 from .mesh import Mesh, cut_candidates, cut_kinks
 
 
@@ -62,16 +62,19 @@ class CutAnew:
 
     def cut(self, unit, call):
         """Cut along the kinks of all units of a call; their outputs at all vertices, old and new."""
-        first = unit.u if isinstance(unit, Kinked) else unit.piece_values(0)[0]
+        bends = isinstance(unit, (Kinked, Ordered))
+        first = unit.u if bends else unit.piece_values(0)[0]
         if len(first) != len(self.mesh.xy):
             raise NotPiecewiseAffineError(
                 f"{call.index + 1}:{call.name} does not keep the points on the first axis"
             )
-        if isinstance(unit, Kinked):
+        if bends:
             functions = [flat(function).cpu().numpy() for function in unit.kink_functions()]
-            h, codes, origin = cut_kinks(self.mesh, functions, self.size)
-            h = torch.from_numpy(h).to(first.device).reshape(len(h), *first.shape[1:])
-            output, _ = replace(unit, u=h + unit.kinks[0] if nonzero(unit.kinks[0]) else h).choose()
+            h, above, origin = cut_kinks(self.mesh, functions, self.size)
+            codes = unit.codes_from(above)
+            u = h if unit.u_is_first else self.mesh.extend(flat(first).cpu().numpy())
+            u = torch.from_numpy(u).to(first.device).reshape(len(u), *first.shape[1:])
+            output, _ = replace(unit, u=u).choose()
         else:
             candidates = ([part.cpu().numpy() for part in unit.piece_values(r)] for r in range(unit.count))
             best, codes, origin = cut_candidates(self.mesh, candidates, self.size)

@@ -1,14 +1,15 @@
-"""The affine map that a network applies at each input, its bias terms, and how steep it can get."""
+"""The affine map that a network applies at each input, and its bias terms."""
 
 from operator import index
 from typing import NamedTuple
 
 import torch
 
-from .tracer import UNSEEN, check_points, flat, record, replay, run
-from .units import NotPiecewiseAffineError, Pool
+from .comparing import BESIDE, check_affine, compare, neighbour
+from .networks import HALVES, laid_out, settled, widened
+from .tracer import flat, record, replay, run
 
-CHUNK = 2**26
+CHUNK = 2**26  # bytes of what is computed on the way, at a time
 
 
 class AffineMap(NamedTuple):
@@ -23,6 +24,7 @@ class AffineMap(NamedTuple):
         return (A @ x.reshape(len(x), -1, 1))[..., 0] + self.b
 
 
+@settled()
 def affine_map(model, x, outputs=None):
     """The matrix A[x] and the vector b[x] with ``A x + b = model(x)``, for each point.
 
@@ -54,13 +56,17 @@ def affine_map(model, x, outputs=None):
 
     Built in chapter 04.
     """
-    x = check_points(model, x)
+    given, (model, x) = x, widened(model, x)
     with torch.no_grad():
-        probe = record(model, x[:1])
+        probe = record(model, neighbour(x))
+        if probe.asked:
+            check_affine(model, x)
+    x = laid_out(x, probe)
     outputs = _checked_outputs(outputs, flat(probe.output).shape[1])
-    by_rows = probe.convolves  # where batched gradients are slow
-    parts = [_held(model, part, outputs, by_rows) for part in x.split(max(1, CHUNK // probe.bytes))]
-    return AffineMap(*(parts[0] if len(parts) == 1 else map(torch.cat, zip(*parts, strict=True))))
+    parts = [_held(model, part, outputs, probe) for part in x.split(max(1, 2 * CHUNK // probe.bytes))]
+    compare(flat(probe.output)[1:, outputs], parts[0][2][:1], BESIDE)
+    A, b, _ = parts[0] if len(parts) == 1 else map(torch.cat, zip(*parts, strict=True))
+    return AffineMap(A.to(given.dtype), b.to(given.dtype)) if given.dtype in HALVES else AffineMap(A, b)
 
 
 def _checked_outputs(outputs, C):
@@ -75,43 +81,48 @@ def _checked_outputs(outputs, C):
     return outputs
 
 
-def _held(model, x, outputs, by_rows):
-    """A and b of a few points."""
-    if x.dim() == 4:
-        x = x.contiguous(memory_format=torch.channels_last)  # convolutions run several times faster
+def _held(model, x, outputs, probe, keep=False):
+    """A and b of a few points, and their outputs."""
     leaf = x.clone().requires_grad_()
     with torch.enable_grad():
-        trace = record(model, leaf)
+        trace = record(model, leaf, keep=keep)
         own = flat(trace.output)[:, outputs]
-        if by_rows:
-            rows = [_gradient(row, leaf, torch.ones_like(row), retain_graph=True) for row in own.unbind(1)]
-            A = torch.stack(rows, 1)
-        else:
-            ones = torch.eye(own.shape[1], dtype=own.dtype, device=own.device)[:, None].expand(-1, len(x), -1)
-            A = _gradient(own, leaf, ones, is_grads_batched=True).transpose(0, 1)
+        try:
+            A = _rows(own, leaf, probe)
+        except RuntimeError as error:
+            if keep or "inplace" not in str(error):
+                raise
+            return _held(model, x, outputs, probe, keep=True)
     with torch.no_grad():
         b = flat(replay(model, torch.zeros_like(x), trace.pieces))[:, outputs]
-        if trace.rewritten:
-            own = flat(model(x.clone()))[:, outputs]
-        _compare(AffineMap(A, b), x, own.detach())
-    return A, b
-
-
-def _gradient(values, leaf, ones, **how):
-    return torch.autograd.grad(values, leaf, ones, materialize_grads=True, **how)[0]
-
-
-def _compare(affine, x, own):
-    """Raise where A x + b is not the model's own output, up to rounding of numbers of this size."""
-    error = (affine(x) - own).abs()
-    size = affine.A.norm() * x.norm() / len(x) + affine.b.abs().max() + own.abs().max()
-    allowed = 200 * torch.finfo(own.dtype).eps * size
-    if not (error <= allowed).all():
-        raise NotPiecewiseAffineError(
-            f"A x + b differs from the model's own output by {error.max().item():.1e}: {UNSEEN}"
+        own = (
+            flat(model(x.clone(memory_format=torch.contiguous_format)))[:, outputs]
+            if trace.rewritten
+            else own.detach()
         )
+        affine = AffineMap(A, b)
+        size = A.norm() * x.norm() / len(x) + b.abs().max()
+        compare(affine(x), own, "A x + b", size)
+    return A, b, own
 
 
+def _rows(own, leaf, probe):
+    """The gradients of all outputs, several at once where that is fast and there is room."""
+    count = 1 if probe.convolves else max(1, 2 * CHUNK // (probe.bytes * len(leaf)))
+    rows = []
+    for c in range(0, own.shape[1], count):
+        part = own[:, c : c + count]
+        how = dict(retain_graph=True, materialize_grads=True)
+        if part.shape[1] == 1:
+            rows.append(torch.autograd.grad(part, leaf, torch.ones_like(part), **how)[0][None])
+        else:
+            ones = torch.eye(part.shape[1], dtype=own.dtype, device=own.device)[:, None]
+            ones = ones.expand(-1, len(leaf), -1)
+            rows.append(torch.autograd.grad(part, leaf, ones, is_grads_batched=True, **how)[0])
+    return torch.cat(rows).transpose(0, 1)
+
+
+@settled()
 def bias_terms(model, x, outputs=None):
     """What each function that adds a constant contributes to b[x]; the terms sum to b[x].
 
@@ -137,9 +148,25 @@ def bias_terms(model, x, outputs=None):
 
     Built in chapter 04.
     """
-    x = check_points(model, x)
+    given, (model, x) = x, widened(model, x)
     with torch.no_grad():
-        pieces = record(model, x).pieces
+        pair = check_affine(model, x)
+        x = laid_out(x, pair)
+        trace = record(model, x)
+        compare(flat(trace.output)[:1], flat(pair.output)[1:], BESIDE)
+    pieces = trace.pieces
+    try:
+        terms, total, b = _terms(model, x, pieces, outputs)
+    except RuntimeError as error:
+        if "inplace" not in str(error):
+            raise
+        terms, total, b = _terms(model, x, pieces, outputs, keep=True)
+    compare(total, b, "the sum of the terms", sum(term.abs().max() for term in terms.values()))
+    return {name: term.to(given.dtype) for name, term in terms.items()} if given.dtype in HALVES else terms
+
+
+def _terms(model, x, pieces, outputs, keep=False):
+    """The terms, their sum, and b."""
     names, probes, constants = [], [], []
 
     def probed(call, output, at_zero):
@@ -148,7 +175,7 @@ def bias_terms(model, x, outputs=None):
             return output
         names.append(f"{len(names) + 1}:{call.name}")
         probes.append(torch.zeros_like(output).requires_grad_())
-        constants.append(at_zero.detach())
+        constants.append(at_zero.detach().masked_fill(at_zero == -torch.inf, 0))  # a candidate that is absent
         return output + probes[-1]
 
     def meet(unit, call):
@@ -157,103 +184,20 @@ def bias_terms(model, x, outputs=None):
 
     def pass_on(call):
         at_zero, output = call.at_zero().result(), call.result()
-        return probed(call, output, at_zero) if isinstance(output, torch.Tensor) else output
+        plain = isinstance(output, torch.Tensor) and not call.constant
+        return probed(call, output, at_zero) if plain else output
 
     with torch.enable_grad():
-        values = flat(run(model, torch.zeros_like(x).requires_grad_(), meet, pass_on).output)
+        at_zero = torch.zeros_like(x).requires_grad_()
+        values = flat(run(model, at_zero, meet, pass_on, keep=keep).output)
         terms = {name: [] for name in names}
-        for c in _checked_outputs(outputs, values.shape[1]):
+        outputs = _checked_outputs(outputs, values.shape[1])
+        for c in outputs:
             column = values[:, c]
-            gradients = (
-                torch.autograd.grad(column, probes, torch.ones_like(column), retain_graph=True)
-                if probes
-                else ()
-            )
+            how = dict(retain_graph=True, materialize_grads=True)
+            gradients = torch.autograd.grad(column, probes, torch.ones_like(column), **how) if probes else ()
             for term, gradient, constant in zip(terms.values(), gradients, constants, strict=True):
-                term.append(flat(gradient * constant).sum(1))
-    return {name: torch.stack(columns, 1) for name, columns in terms.items()}
-
-
-def local_lipschitz(model, x):
-    """How fast the output can change near each point: the spectral norm of A[x], for x inside a region.
-
-    Parameters
-    ----------
-    model, x : as for ``affine_map``
-
-    Returns
-    -------
-    (N,) tensor; none of its entries exceeds ``lipschitz_bound(model, x)``
-
-    Examples
-    --------
-    >>> local_lipschitz(torch.abs, torch.tensor([[3.0, -4.0]]))
-    tensor([1.])
-
-    Built in chapter 05.
-    """
-    _steepest(model, check_points(model, x)[:1])  # refuses units that bend everywhere
-    A = affine_map(model, x).A
-    return torch.linalg.matrix_norm(A.reshape(*A.shape[:2], -1), ord=2)
-
-
-def lipschitz_bound(model, x):
-    """A bound on how fast the output can change anywhere: the product of the layers' spectral norms.
-
-    An affine layer counts with the norm of its matrix, a nonlinearity with its steepest slope, a max-pooling
-    with the square root of how many of its windows can share an entry.
-
-    Source: Balestriero and Baraniuk, *Mad Max*, the Lipschitz constant of a composition of MASOs.
-
-    Parameters
-    ----------
-    model : nn.Sequential, whose layers may be such chains themselves
-    x : (N, *input) tensor, of which one point is used, to see the sizes
-
-    Returns
-    -------
-    float
-
-    Examples
-    --------
-    >>> model = torch.nn.Sequential(torch.nn.Linear(1, 1), torch.nn.ReLU())
-    >>> bool(lipschitz_bound(model, torch.ones(1, 1)) == model[0].weight.abs().item())
-    True
-
-    Built in chapter 05.
-    """
-    if not isinstance(model, torch.nn.Sequential):
-        raise TypeError(
-            f"model must be an nn.Sequential, whose layers form a chain, got {type(model).__name__}"
-        )
-    bound, x = 1.0, check_points(model, x)[:1]
-    for layer in model:
-        with torch.no_grad():
-            trace, slope, shares = _steepest(layer, x)
-        if isinstance(layer, torch.nn.Sequential):
-            bound *= lipschitz_bound(layer, x)
-        elif not trace.names:
-            bound *= local_lipschitz(layer, x).item()
-        elif len(trace.functions) == 1 and (
-            shares or trace.output.numel() <= x.numel()
-        ):  # else it repeats its input
-            bound *= slope
-        else:
-            raise TypeError(
-                f"layers must be affine or a nonlinearity alone, got {type(layer).__name__} with both"
-            )
-        x = trace.output
-    return bound
-
-
-def _steepest(model, x):
-    """The run, the product of its calls' steepest slopes, and whether these count shared entries."""
-    slope, shares = 1.0, False
-
-    def meet(unit, call):
-        nonlocal slope, shares
-        slope *= unit.steepest()
-        shares = isinstance(unit, Pool)
-        return unit.choose()[0]
-
-    return run(model, x, meet), slope, shares
+                term.append((gradient * constant).reshape(len(x), -1).sum(1))
+    terms = {name: torch.stack(columns, 1) for name, columns in terms.items()}
+    b = values[:, outputs].detach()
+    return terms, sum(terms.values(), torch.zeros_like(b)), b

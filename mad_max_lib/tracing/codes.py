@@ -2,11 +2,12 @@
 
 from collections.abc import Sequence
 
-import numpy as np
 import torch
 
 from ..checks import check_count
-from .tracer import UNSEEN, check_points, flat, record, replay, run
+from .comparing import BESIDE, check_affine, compare
+from .networks import laid_out, settled, widened
+from .tracer import flat, run
 from .units import NotPiecewiseAffineError
 
 
@@ -49,11 +50,13 @@ class RegionCodes(Sequence):
         >>> region_codes(torch.relu, torch.tensor([[-1.0], [1.0], [-2.0]])).regions()
         tensor([0, 1, 0])
         """
-        rows = torch.nn.functional.pad(self.all(), (1, 0))  # numpy's unique needs a column
-        _, first, region = np.unique(rows.cpu().numpy(), axis=0, return_index=True, return_inverse=True)
-        return torch.from_numpy(first.argsort().argsort()[region.ravel()]).to(rows.device)
+        rows = self.all()
+        numbers = {}
+        regions = [numbers.setdefault(row.tobytes(), len(numbers)) for row in rows.cpu().numpy()]
+        return torch.tensor(regions, device=rows.device)
 
 
+@settled()
 def region_codes(model, x):
     """Record which piece every unit of a network chooses at each point.
 
@@ -80,35 +83,22 @@ def region_codes(model, x):
 
     Built in chapter 04.
     """
-    x = check_points(model, x)
+    model, x = widened(model, x)
     with torch.no_grad():
-        alone = _check_held(model, x[:1])
-        names, codes = _codes(model, x)
-    for name, one, many in zip(names, alone.pieces, codes, strict=True):
-        if one.shape != (1, *many.shape[1:]) or len(many) != len(x):
+        pair = check_affine(model, x)
+        trace, codes = _codes(model, laid_out(x, pair))
+    for name, two, many in zip(trace.names, pair.pieces, codes, strict=True):
+        if two.shape != (2, *many.shape[1:]) or len(many) != len(x):
             raise NotPiecewiseAffineError(
-                f"{name} sees {tuple(many.shape)} numbers for {len(x)} points and {tuple(one.shape)} "
-                "for one; the points must stay on the first axis"
+                f"{name} sees {tuple(many.shape)} numbers for {len(x)} points and {tuple(two.shape)} "
+                "for two; the points must stay on the first axis"
             )
-    return RegionCodes(names, [flat(each) for each in codes], len(x))
-
-
-def _check_held(model, x):
-    """Record at the points x; raise unless the held network is affine, the same on both sides of x."""
-    trace = record(model, x)
-    middle = trace.output
-    step = torch.linspace(-1, 1.3, x[0].numel()).to(x).reshape(x[0].shape) * (1 + x.abs().max())
-    there, back = replay(model, x + step, trace.pieces), replay(model, x - step, trace.pieces)
-    error, size = (there + back - 2 * middle).abs().max(), max(t.abs().max() for t in (there, back, middle))
-    if not error <= 200 * torch.finfo(middle.dtype).eps * size:
-        raise NotPiecewiseAffineError(
-            f"held at the pieces it chose, the network is not affine, by {error.item():.1e}: {UNSEEN}"
-        )
-    return trace
+    compare(flat(trace.output)[:1], flat(pair.output)[1:], BESIDE)
+    return RegionCodes(trace.names, [flat(each) for each in codes], len(x))
 
 
 def _codes(model, x):
-    """The names of the nonlinear calls, and the codes of each."""
+    """The run, and the codes of each of its nonlinear calls."""
     codes = []
 
     def meet(unit, call):
@@ -117,7 +107,7 @@ def _codes(model, x):
         codes.append(numbers.to(torch.uint8) if unit.count <= 256 else numbers)
         return output
 
-    return run(model, x, meet).names, codes
+    return run(model, x, meet), codes
 
 
 def vq_distance(codes_a, codes_b, layer=None):

@@ -1,20 +1,19 @@
-"""Tables of torch's functions: which are piecewise affine, with which pieces; which are affine, and when.
+"""The table of torch's functions that bend numbers at fixed places or keep the largest of several.
 
-To add a function write a row of a table:
-
-    PIECEWISE  if it bends each number at fixed places, or keeps the largest of several: what builds its units
-    REWRITTEN  if it is made of functions that are in the tables: how
-    AFFINE     if it is affine: the rule that tells when
+To add a function write a row of ``PIECEWISE``: what builds its units. Functions that are made of these have
+a row in ``rewriting.py``; those that are affine need none: ``operations.py`` looks inside them.
 """
 
 from collections.abc import Callable
-from math import ceil
+from math import ceil, inf, isinf
+from numbers import Number
 from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
 
-from .units import OPEN, Blend, Kinked, Largest, NotPiecewiseAffineError, Pool
+from .blends import Blend
+from .units import OPEN, Kinked, Largest, Ordered, Pool, Reason
 
 # One builder for each function, with the names that torch gives its arguments.
 
@@ -44,12 +43,48 @@ def relu6(input, inplace=False):
     return hardtanh(input, 0.0, 6.0)
 
 
+def hardsigmoid(input, inplace=False):
+    return Kinked(input, (-3, 3), (0, 1 / 6, 0), (0, 0.5, 1))
+
+
+def softshrink(input, lambd=0.5):
+    return Kinked(input, (-lambd, lambd), (1, 0, 1), (lambd, 0, -lambd))
+
+
+def threshold(input, threshold, value, inplace=False):
+    if value != threshold:
+        raise Reason(f"jumps at {threshold} from {value}; only threshold(x, t, t) is continuous")
+    return clamp(input, threshold)
+
+
+def rrelu(input, lower=1 / 8, upper=1 / 3, training=False, inplace=False):
+    if training:
+        raise Reason("is active and random; call model.eval()")
+    return leaky_relu(input, (lower + upper) / 2)
+
+
 def clamp(input, min=None, max=None):
+    if min is not None and max is not None and torch.as_tensor(min > max).any():  # there it is max everywhere
+        crossed = torch.as_tensor(min > max, device=input.device)
+        min = torch.where(crossed, -inf, min)
+        return Kinked(input, (min, torch.where(crossed, -inf, max)), (0, 1, 0), (_finite(min), 0, max))
     if min is None:
-        return Kinked(input, (max,), (1, 0), (0, max))
+        return Kinked(input, (_kink(max),), (1, 0), (0, _finite(max)))
     if max is None:
-        return Kinked(input, (min,), OPEN, (min, 0))
-    return hardtanh(input, min, max)
+        return Kinked(input, (_kink(min),), OPEN, (_finite(min), 0))
+    return Kinked(input, (_kink(min), _kink(max)), (0, 1, 0), (_finite(min), 0, _finite(max)))
+
+
+def _kink(bound):
+    """A bound, in a tensor if it is infinite."""
+    return torch.tensor(bound) if isinstance(bound, Number) and isinf(bound) else bound
+
+
+def _finite(bound):
+    """The output at a bound; 0 if the bound is infinite, so that there is no output."""
+    if isinstance(bound, Number):
+        return 0 if isinf(bound) else bound
+    return bound.masked_fill(bound.isinf(), 0)
 
 
 def maximum(input, other):
@@ -57,12 +92,13 @@ def maximum(input, other):
     return Largest(torch.stack([input.expand(shape), other.expand(shape)], -1))
 
 
+ALL_POINTS = "takes the largest of all points together; give it a dim after the first"
+
+
 def amax(input, dim=(), keepdim=False):
-    dims = [d % input.dim() for d in ([dim] if isinstance(dim, int) else dim)]
+    dims = [d % input.dim() for d in ([dim] if isinstance(dim, int) else dim or ())]
     if 0 in dims or not dims:
-        raise NotPiecewiseAffineError(
-            "takes the largest of all points together; give it a dim after the first"
-        )
+        raise Reason(ALL_POINTS)
     rest = [d for d in range(input.dim()) if d not in dims]
     shape = [1 if d in dims else size for d, size in enumerate(input.shape) if keepdim or d not in dims]
     return Largest(input.permute(*rest, *dims).reshape(*shape, -1))
@@ -120,6 +156,28 @@ def _pool(input, places, pool):
     return Pool(input.flatten(-len(places)), [len(place) for place in places], at.to(input.device), pool)
 
 
+def fractional_max_pool2d(
+    input, kernel_size, output_size, output_ratio=None, return_indices=False, _random_samples=None
+):
+    if _random_samples is None or not (_random_samples == _random_samples[:1]).all() or output_size is None:
+        raise Reason("is random; give it an output_size, and _random_samples that are equal for all points")
+    H, W = input.shape[-2:]
+    sizes = _each(output_size, 2)
+    windows = []
+    for c, samples in enumerate(_random_samples[0].flip(1).tolist()):  # the width comes first
+        ways = zip((H, W), _each(kernel_size, 2), sizes, samples, strict=True)
+        rows, columns = (_fractions(*way) for way in ways)
+        windows += [[(c * H + i) * W + j for i in row for j in column] for row in rows for column in columns]
+    return Pool(input.flatten(1), (input.shape[1], *sizes), torch.tensor(windows, device=input.device))
+
+
+def _fractions(size, kernel, windows, sample):
+    """The places in each of the windows that torch spreads over one dimension by a number from 0 to 1."""
+    step = (size - kernel) / (windows - 1) if windows > 1 else 0
+    begins = [int((i + sample) * step) - int(sample * step) for i in range(windows - 1)] + [size - kernel]
+    return [range(begin, begin + kernel) for begin in begins]
+
+
 class Piecewise(NamedTuple):
     """A piecewise affine function of torch."""
 
@@ -138,6 +196,10 @@ PIECEWISE = {
     "absolute": Piecewise(absolute),
     "hardtanh": Piecewise(hardtanh),
     "relu6": Piecewise(relu6),
+    "hardsigmoid": Piecewise(hardsigmoid),
+    "softshrink": Piecewise(softshrink),
+    "threshold": Piecewise(threshold),
+    "rrelu": Piecewise(rrelu),
     "clamp": Piecewise(clamp),
     "clip": Piecewise(clamp),
     "clamp_min": Piecewise(clamp),
@@ -147,130 +209,8 @@ PIECEWISE = {
     "amax": Piecewise(amax),
     **{f"max_pool{d}d": Piecewise(max_pool(d)) for d in (1, 2, 3)},
     **{f"adaptive_max_pool{d}d": Piecewise(adaptive_max_pool(d)) for d in (1, 2, 3)},
+    "fractional_max_pool2d": Piecewise(fractional_max_pool2d),
+    "largest_of": Piecewise(lambda values, windows: Pool(values, (len(windows),), windows)),
+    "ordered": Piecewise(Ordered),
     "blend": Piecewise(Blend, inputs=2),
 }
-
-
-# Functions in terms of others.
-
-
-def rnn_relu_cell(x, h, W, W_rec, b=None, b_rec=None):
-    return torch.relu(F.linear(x, W, b) + F.linear(h, W_rec, b_rec))
-
-
-def rnn_relu(x, h, weights, has_biases, num_layers, dropout, training, bidirectional, batch_first):
-    """torch's fused recurrent ReLU network, written out step by step."""
-    if dropout > 0 and training:
-        raise NotPiecewiseAffineError("rnn_relu applies active dropout between its layers; call model.eval()")
-    time, size, last = (1 if batch_first else 0), 4 if has_biases else 2, []
-    for layer in range(num_layers):
-        outputs = []
-        for way in range(1 + bidirectional):
-            k = layer * (1 + bidirectional) + way
-            state, states, steps = h[k], [], list(x.unbind(time))
-            for step in reversed(steps) if way else steps:
-                state = rnn_relu_cell(step, state, *weights[size * k : size * (k + 1)])
-                states.append(state)
-            last.append(state)
-            outputs.append(torch.stack(states[::-1] if way else states, time))
-        x = torch.cat(outputs, -1)
-    return x, torch.stack(last)
-
-
-REWRITTEN = {
-    "rnn_relu": rnn_relu,
-    "rnn_relu_cell": rnn_relu_cell,
-    "minimum": lambda input, other: -torch.maximum(-input, -other),
-}
-
-
-# When a function is affine in what depends on the input: a rule tells what is wrong with a call, or nothing.
-
-
-def together(call):
-    """Affine in all tensor arguments together."""
-
-
-def product(*factors):
-    """Affine in each of these arguments while the others are fixed."""
-
-    def rule(call):
-        those = [call.args[i] for i in factors if i < len(call.args)]
-        if call.dependent((those, {key: value for key, value in call.kwargs.items() if key != "bias"})) > 1:
-            return "multiplies two tensors that both depend on the input"
-
-    return rule
-
-
-def product_of_all(call):
-    if call.dependent() > 1:
-        return "multiplies two tensors that both depend on the input"
-
-
-def division(call):
-    if call.dependent(call.argument(1, "other")) or call.kwargs.get("rounding_mode"):
-        return "divides by what depends on the input, or rounds"
-
-
-def batch_norm(call):
-    if call.in_training:
-        return
-    if call.kwargs.get("training") or call.args[1] is None:
-        return "uses the statistics of the batch; call model.eval(), with stored statistics"
-    return product_of_all(call)
-
-
-def dropout(call):
-    if not call.in_training and call.argument(1, "p", True) > 0 and call.argument(2, "training", True):
-        return "is active and random; call model.eval()"
-
-
-def conversion(call):
-    if any(
-        isinstance(a, torch.dtype) and not a.is_floating_point for a in [*call.args, *call.kwargs.values()]
-    ):
-        return "is not known to be affine or continuous and piecewise affine"
-
-
-def _each_name(names, rule):
-    return dict.fromkeys(names.split(), rule)
-
-
-CONVOLUTIONS = {f"conv{transposed}{d}d" for d in (1, 2, 3) for transposed in ("", "_transpose")}
-AFFINE = {
-    **_each_name(
-        """
-        copy add sub subtract rsub __rsub__ neg negative positive sum mean cat concat concatenate stack hstack
-        vstack view view_as reshape reshape_as flatten unflatten ravel squeeze unsqueeze transpose swapaxes
-        permute movedim t T mT cpu cuda adjoint expand expand_as broadcast_to repeat tile chunk split
-        tensor_split unbind narrow select index_select take_along_dim gather __getitem__ contiguous clone
-        alias type_as float double roll flip diff cumsum pad avg_pool1d avg_pool2d avg_pool3d
-        adaptive_avg_pool1d adaptive_avg_pool2d adaptive_avg_pool3d unfold fold pixel_shuffle pixel_unshuffle
-        interpolate upsample constant_pad_nd diagonal tril triu where masked_fill""",
-        together,
-    ),
-    "to": conversion,
-    **_each_name(
-        "mul multiply matmul __matmul__ __rmatmul__ mm bmm mv dot inner outer linear tensordot", product(0, 1)
-    ),
-    **dict.fromkeys(CONVOLUTIONS, product(0, 1)),
-    **_each_name("addmm addmv baddbmm", product(1, 2)),
-    "einsum": product_of_all,
-    **_each_name("div divide true_divide", division),
-    "batch_norm": batch_norm,
-    **_each_name(
-        "dropout dropout1d dropout2d dropout3d alpha_dropout feature_dropout feature_alpha_dropout", dropout
-    ),
-}
-# These take the likeness of an argument and the values of the first: constants, if that is one.
-LIKENESS = {"to", "type_as", "expand_as", "view_as", "reshape_as"}
-# What a network may ask about a tensor without looking at its numbers, and constants made in its likeness.
-QUESTIONS = set(
-    """
-    shape size dim ndim ndimension numel nelement dtype device layout stride storage_offset is_contiguous
-    __len__ zeros_like ones_like full_like empty_like new_zeros new_ones new_full new_tensor new_empty
-    is_floating_point is_complex is_cuda is_mps is_cpu is_nested is_sparse is_quantized is_mkldnn is_leaf
-    requires_grad grad_fn get_device element_size itemsize nbytes __repr__ __str__ __format__ names has_names
-    is_meta is_xpu
-    """.split()
-)

@@ -1,6 +1,5 @@
 """The region of a code as a polytope, in input spaces of any dimension."""
 
-import copy
 from typing import NamedTuple
 
 import numpy as np
@@ -9,7 +8,10 @@ from scipy.optimize import linprog
 
 from ..checks import check_count
 from .codes import region_codes
+from .networks import copied, settled
 from .tracer import flat, record, run
+
+CHUNK = 2**27  # bytes of what is computed on the way, at a time
 
 
 class Polytope(NamedTuple):
@@ -53,6 +55,7 @@ class Polytope(NamedTuple):
         return found.x[:D], float(found.x[D])
 
 
+@settled()
 @torch.no_grad()
 def polytope(model, x, layers=None):
     """The region of the input space in which all units choose the pieces that they choose at x.
@@ -84,21 +87,30 @@ def polytope(model, x, layers=None):
         raise ValueError(f"x must hold one point, shape (1, ...), got {tuple(x.shape)}")
     if layers is not None:
         layers = check_count("layers", layers, high=len(names))
-    model = copy.deepcopy(model).double() if isinstance(model, torch.nn.Module) else model
-    probes = torch.cat([torch.zeros(1, x.numel()), torch.eye(x.numel())]).to(x.device, torch.float64)
-    pieces = record(model, x.double().expand(len(probes), *x.shape[1:])).pieces
-    found = []
+    model, x = copied(model, torch.float64), x.detach().double()
+    pieces = record(model, x).pieces
+    D = x.numel()
 
-    def meet(unit, call):
-        held = pieces[call.index]
-        found.append(flat(unit.margins(held)))
-        return unit.held(held)
+    def margins(probes):
+        """How far each unit is from each other piece, at the probes, were the units held: (n, M)."""
+        found = []
 
-    run(model, probes.reshape(-1, *x.shape[1:]), meet)
-    margins = (
-        torch.cat([probes[:, :0], *found[:layers]], 1).cpu().numpy()
-    )  # (1 + D, M), at 0 and unit vectors
-    G, h = -(margins[1:] - margins[0]).T, margins[0]
+        def meet(unit, call):
+            held = pieces[call.index].expand(len(probes), *pieces[call.index].shape[1:])
+            if call.index in range(len(names) if layers is None else layers):
+                found.append(flat(unit.margins(held)))
+            return unit.held(held)
+
+        trace = run(model, probes, meet)
+        return torch.cat([flat(trace.output)[:, :0], *found], 1).cpu().numpy(), trace.bytes // len(probes)
+
+    at_zero, bytes = margins(torch.zeros_like(x))
+    G = np.empty((at_zero.shape[1], D))
+    step = max(1, CHUNK // (bytes + at_zero.nbytes))
+    for first in range(0, D, step):
+        units = torch.eye(D, dtype=x.dtype, device=x.device)[first : first + step]
+        G[:, first : first + step] = (at_zero - margins(units.reshape(-1, *x.shape[1:]))[0]).T
+    h = at_zero[0]
     lengths = np.linalg.norm(G, axis=1)
     borders = lengths > 1e-12 * lengths.max(initial=0)
     return Polytope(G[borders] / lengths[borders, None], h[borders] / lengths[borders])

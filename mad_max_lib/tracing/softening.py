@@ -1,6 +1,5 @@
 """Soft units for torch networks, and any network made soft."""
 
-import copy
 import math
 
 import torch
@@ -8,9 +7,10 @@ from torch import nn
 
 from ..checks import check_count
 from ..splines.posteriors import check_beta
+from .blends import blend
 from .functions import PIECEWISE
-from .tracer import check_points, run
-from .units import NotPiecewiseAffineError, blend
+from .networks import check_points, copied
+from .tracer import run
 
 
 class BetaVQ(nn.Module):
@@ -116,11 +116,11 @@ def soften(model, beta=0.5, learn=None, example=None):
     units, x = [], check_points(model, example)
 
     def count(unit, call):
-        output = _soft(unit, call, everywhere)
+        output = everywhere(unit.scores(), unit.absent)
         units.append(output.shape[1] if output.dim() > 1 else 1)
         return output
 
-    network = copy.deepcopy(model)  # in eval mode batch statistics and chance stay as they are
+    network = copied(model, x.dtype)  # in eval mode batch statistics and chance stay as they are
     if isinstance(network, nn.Module):
         network.eval()
     with torch.no_grad():
@@ -177,7 +177,7 @@ class _Softened(nn.Module):
             if call.index >= len(softness):
                 call.refuse(f"is one call more than the {len(softness)} that the example made")
             softness = softness[call.index]
-        return _soft(unit, call, softness)
+        return softness(unit.scores(), unit.absent)
 
     @property
     def betas(self):
@@ -185,11 +185,3 @@ class _Softened(nn.Module):
             part.beta
             for part in (self.softness if isinstance(self.softness, nn.ModuleList) else [self.softness])
         ]
-
-
-def _soft(unit, call, softness):
-    try:
-        scores = unit.scores()
-    except NotPiecewiseAffineError as error:
-        call.refuse(str(error))
-    return softness(scores, unit.absent)

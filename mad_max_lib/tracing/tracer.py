@@ -7,22 +7,37 @@ left alone, and a function that is neither affine nor piecewise affine in what i
     model(x) ── function ── marked? ─ no ─▶ torch
                                 └ yes ─┬─ in REWRITTEN ─▶ other functions, which are met in turn
                                        ├─ in PIECEWISE ─▶ its unit ─▶ meet(unit, call) ─▶ output, marked
-                                       ├─ in AFFINE ────▶ pass_on(call) ──────────────────▶ output, marked
-                                       └─ else ─────────▶ NotPiecewiseAffineError
+                                       ├─ in KNOWN ─────▶ pass_on(call) ───────────────────▶ output, marked
+                                       └─ else ─────────▶ pass_on(call), each ATen operation inside judged
+                                                          ─▶ output, or NotPiecewiseAffineError
 
 ``record`` runs and notes the piece that each unit chose; ``replay`` runs with the pieces held, which makes
 the network affine. Cutting, softening and the rest are callbacks of ``run``.
 """
 
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from itertools import count
 
 import torch
 from torch.overrides import TorchFunctionMode
 
-from ..checks import check_input
-from .functions import AFFINE, CONVOLUTIONS, LIKENESS, PIECEWISE, QUESTIONS, REWRITTEN
-from .units import NotPiecewiseAffineError
+from .functions import PIECEWISE
+from .networks import check_network, check_output, explained, forward_alone, in_eager_mode, saved_elsewhere
+from .operations import (
+    CONVOLUTIONS,
+    DECIDES,
+    KNOWN,
+    LEAVES,
+    LOOKS,
+    QUESTIONS,
+    Inside,
+    Operation,
+    place,
+    tensors_in,
+)
+from .rewriting import REWRITTEN, with_places
+from .units import NotPiecewiseAffineError, Reason
 
 UNSEEN = "it computes something that could not be seen, or one point's output depends on another point"
 
@@ -33,11 +48,10 @@ class Trace:
 
     output: torch.Tensor | None = None
     names: list = field(default_factory=list)  # the nonlinear calls, numbered from 1: "1:relu"
-    pieces: list = field(
-        default_factory=list
-    )  # the piece of every unit, one tensor a call, if it was recorded
+    pieces: list = field(default_factory=list)  # the piece of every unit, a tensor a call, if recorded
     functions: list = field(default_factory=list)  # all functions of what comes from the input
     rewritten: bool = False  # whether a call's result was not computed by torch's own function
+    asked: bool = False  # whether the network looked at a number
     bytes: int = 1  # of all tensors made on the way
 
     @property
@@ -45,7 +59,7 @@ class Trace:
         return not CONVOLUTIONS.isdisjoint(self.functions)
 
 
-def record(model, x):
+def record(model, x, **how):
     """Run a network and note which piece each unit chose: a `Trace`.
 
     Examples
@@ -60,7 +74,7 @@ def record(model, x):
         pieces.append(chosen)
         return output
 
-    trace = run(model, x, meet)
+    trace = run(model, x, meet, **how)
     trace.pieces = pieces
     return trace
 
@@ -77,7 +91,7 @@ def replay(model, x, pieces):
     return run(model, x, lambda unit, call: unit.held(pieces[call.index])).output
 
 
-def run(model, x, meet, pass_on=None, see=None, in_training=False):
+def run(model, x, meet, pass_on=None, see=None, in_training=False, keep=False):
     """Run a network with callbacks.
 
     Parameters
@@ -91,70 +105,68 @@ def run(model, x, meet, pass_on=None, see=None, in_training=False):
         How a function sees what was computed before it, for a run to which points join on the way; by default
         as it is.
     in_training : bool
-        Let batch statistics and active dropout pass.
+        Let batch statistics and active dropout pass, and leave it to the network what is differentiated.
+    keep : bool
+        Keep copies for the derivative, since the network overwrites what it has computed.
 
     Returns
     -------
     Trace
     """
-    modules = model.modules() if isinstance(model, torch.nn.Module) else [model]
-    for module in modules:
-        kind = type(module).__name__
-        if (
-            isinstance(module, (torch.jit.ScriptModule, torch.jit.ScriptFunction))
-            or kind == "OptimizedModule"
-        ):
-            raise NotPiecewiseAffineError(
-                f"model is or holds a compiled {kind}, which hides its functions; pass the original module"
-            )
-    tracer = _Tracer(meet, pass_on or Call.result, see, in_training)
-    x = tracer.mark(x.clone())  # a network that works in place must not change the caller's points
-    with tracer:
-        output = model(x)
-    if not isinstance(output, torch.Tensor) or not tracer.is_marked(output):
-        kind = type(output).__name__
-        raise NotPiecewiseAffineError(
-            f"model must return one tensor that is seen to come from x, got a {kind}"
-        )
-    tracer.trace.output = output
+    check_network(model, in_training)
+    tracer = _Tracer(meet, pass_on or Call.result, see, in_training, keep)
+    try:
+        with tracer, forward_alone(tracer.is_marked), in_eager_mode():
+            output = model(
+                tracer.mark(x.clone())
+            )  # a network that works in place must not change the caller's
+    except NotPiecewiseAffineError:
+        raise
+    except Exception as error:
+        raise explained(model, x, error) from error
+    tracer.trace.output = check_output(output, tracer.is_marked, len(x) if see is None else None)
     return tracer.trace
 
 
-class Call:
+class Call(Operation):
     """A call of a function on what comes from the input."""
 
     def __init__(self, tracer, function, name, args, kwargs, inplace):
-        self.function, self.name, self.args, self.kwargs, self.inplace = function, name, args, kwargs, inplace
-        self.in_training, self._tracer = tracer.in_training, tracer
+        super().__init__(name, args, kwargs, tracer.is_marked, tracer.in_training)
+        self.function, self.inplace, self._tracer = function, inplace, tracer
         self.index = len(tracer.trace.names)  # of a nonlinear call: its number from 0
+        self.number = len(tracer.trace.functions)
 
     def result(self):
-        """What torch returns."""
-        return self.function(*self.args, **self.kwargs)
+        """What torch returns; `constant` if nothing of it comes from the input."""
+        self.constant = not self.dependent()
+        if self.name in KNOWN and not self.constant:
+            return self.function(*self.args, **self.kwargs)
+        if self.constant:
+            output = self.function(*self.args, **self.kwargs)
+            return self.args[0] if output is None and self.inplace else output
+        with Inside(self) as inside:
+            output = self.function(*self.args, **self.kwargs)
+        made = tensors_in((output, self.args[:1] if self.inplace else ()))
+        self.constant = not any(map(inside.is_marked, made))
+        return self.args[0] if output is None and self.inplace else output
 
     def at_zero(self):
         """The same call with zeros in place of all that comes from the input."""
-        return self._tracer.changed(self, torch.zeros_like)
+        call = self._tracer.changed(self, torch.zeros_like)
+        if self.inplace and not self.is_marked(self.args[0]):  # a constant that is written into
+            call.args = (call.args[0].clone(), *call.args[1:])
+        return call
 
     def unit(self):
         """The units of a nonlinear call."""
         return PIECEWISE[self.name].build(*self.args, **self.kwargs)
 
-    def argument(self, place, name, default=None):
-        return self.args[place] if place < len(self.args) else self.kwargs.get(name, default)
-
-    def tensors(self):
-        return tensors_in((self.args, self.kwargs))
-
-    def dependent(self, *arguments):
-        """How many tensors among the arguments (all, if none is named) come from the input."""
-        return sum(map(self._tracer.is_marked, tensors_in(arguments) if arguments else self.tensors()))
-
     def refuse(self, why):
-        trace = self._tracer.trace
+        call = self._tracer.rewriting or self
         raise NotPiecewiseAffineError(
-            f"{self.name} (function number {len(trace.functions)} after the input, "
-            f"nonlinear calls before it: {self.index}) {why}"
+            f"{call.name} (function number {call.number} after the input, "
+            f"nonlinear calls before it: {call.index}) {why}"
         ) from None
 
 
@@ -163,11 +175,13 @@ class _Tracer(TorchFunctionMode):
 
     _tokens = count()
 
-    def __init__(self, meet, pass_on, see, in_training):
+    def __init__(self, meet, pass_on, see, in_training, keep):
         super().__init__()
-        self.meet, self.pass_on, self.see, self.in_training = meet, pass_on, see, in_training
-        self.trace = Trace()
+        self.meet, self.pass_on, self.see, self.in_training, self.keep = meet, pass_on, see, in_training, keep
+        self.trace, self.rewriting = Trace(), None  # the call that is being written in terms of others
         self._token = f"_mad_max_{next(self._tokens)}"  # its own: a network may itself run under a tracer
+        self._written = {}  # memory of constants into which the network wrote what comes from the input
+        self._differentiates = torch.is_grad_enabled() and not in_training
 
     def mark(self, output):
         for tensor in tensors_in(output):
@@ -176,19 +190,11 @@ class _Tracer(TorchFunctionMode):
         return output
 
     def is_marked(self, tensor):
-        return hasattr(tensor, self._token)
+        return hasattr(tensor, self._token) or (bool(self._written) and place(tensor) in self._written)
 
     def changed(self, call, change):
         """The call with ``change`` applied to all marked tensors among its arguments."""
-
-        def branch(tree):
-            if isinstance(tree, torch.Tensor):
-                return change(tree) if self.is_marked(tree) else tree
-            if isinstance(tree, dict):
-                return {key: branch(part) for key, part in tree.items()}
-            return type(tree)(map(branch, tree)) if type(tree) in (tuple, list) else tree
-
-        args, kwargs = branch(call.args), branch(call.kwargs)
+        args, kwargs = _changed((call.args, call.kwargs), lambda t: change(t) if self.is_marked(t) else t)
         return Call(self, call.function, call.name, args, kwargs, call.inplace)
 
     def __torch_function__(self, func, types, args=(), kwargs=None):
@@ -196,58 +202,103 @@ class _Tracer(TorchFunctionMode):
         if not any(map(self.is_marked, tensors_in((args, kwargs)))):
             return func(*args, **kwargs)
         name = func.__self__.__name__ if func.__name__ == "__get__" else func.__name__
-        if name in QUESTIONS or (name in LIKENESS and not self.is_marked(args[0])):
+        name, _, overload = name.partition(".")  # torch.ops.aten.relu.default is a relu
+        if name in QUESTIONS:
             return func(*args, **kwargs)
-        inplace = kwargs.get("inplace", False) or (name.endswith("_") and not name.endswith("__"))
-        name = name if name.endswith("__") else name.rstrip("_").removesuffix("_with_indices")
-        call = Call(self, func, name, tuple(args), kwargs, inplace)
+        if name in LOOKS:
+            self.trace.asked = True
+            return func(args[0].detach())
+        if name in ("data", "detach", "detach_") and not self.in_training:
+            return args[0]  # the same numbers; what is differentiated is decided here
+        if overload and (name.endswith("_with_indices") or name.startswith("adaptive_max")):
+            kwargs = {**kwargs, "return_indices": True}
+        if name == "view" and not any(isinstance(a, torch.dtype) for a in args):
+            func = torch.Tensor.reshape  # channels may be last here, which a view does not bear
+        inplace = kwargs.get("inplace", False) or name == "__setitem__"
+        inplace = inplace or (name.endswith("_") and not name.endswith("__"))
+        name = name if name.endswith("__") else name.strip("_").removesuffix("_with_indices")
+        target = args[0] if inplace else kwargs.get("out")
         self.trace.functions.append(name)
-        if inplace and not self.is_marked(args[0]) or kwargs.get("out") is not None:
-            call.refuse("writes values made from the input into a tensor that was there before")
-        if any(not t.is_floating_point() for t in call.tensors() if self.is_marked(t)):
+        kwargs = {key: value for key, value in kwargs.items() if key != "out"}
+        call = Call(self, func, name, tuple(args), kwargs, inplace)
+        if isinstance(target, tuple):
+            call.refuse("writes into several tensors; take what it returns instead")
+        constant = target is not None and not self.is_marked(target)
+        with self._as_differentiated():
+            output = self._meet(call)
+            if constant:
+                self._written[place(target)] = target
+            return output if target is None else self.mark(_write(target, output))
+
+    def _as_differentiated(self):
+        """Take derivatives although the network switched them off, or saves its tensors in its own way."""
+        stack = ExitStack()
+        if self._differentiates and (not torch.is_grad_enabled() or torch.is_inference_mode_enabled()):
+            stack.enter_context(torch.inference_mode(False))
+            stack.enter_context(torch.enable_grad())
+        if torch.is_grad_enabled() and (self.keep or saved_elsewhere()):
+            stack.enter_context(torch.autograd.graph.saved_tensors_hooks(torch.clone, lambda kept: kept))
+        return stack
+
+    def _meet(self, call):
+        marked = [t for t in call.tensors() if self.is_marked(t)]
+        if any(not (t.is_floating_point() or t.is_complex()) for t in marked):
             call.refuse("uses indices that were chosen by looking at the input")
+        if call.name in LEAVES:
+            call.refuse("leaves torch, so that what follows is not seen; write it with torch's functions")
+        if call.name in DECIDES:
+            call.refuse("decides by looking at the input")
         if self.see is not None:
             call = self.changed(call, lambda tensor: self.mark(self.see(tensor)))
-        if name in REWRITTEN:
-            self.trace.rewritten = True
+        if self._differentiates and any(t.is_inference() for t in call.tensors()):
+            parts = (call.args, call.kwargs)
+            call.args, call.kwargs = _changed(parts, lambda t: t.clone() if t.is_inference() else t)
+        try:
+            output = self._rewritten(call) if call.name in REWRITTEN else NotImplemented
+            if output is NotImplemented and call.name in PIECEWISE:
+                output = self._piecewise(call)
+        except Reason as error:
+            call.refuse(str(error))
+        if output is not NotImplemented:
+            return self.mark(output)
+        why = KNOWN[call.name](call) if call.name in KNOWN else None
+        if why:
+            call.refuse(why)
+        output = self.pass_on(call)
+        return output if call.constant else self.mark(output)
+
+    def _rewritten(self, call):
+        before, self.rewriting = self.rewriting, self.rewriting or call
+        try:
             with self:  # torch takes the mode away while it runs: the parts are to be met as well
-                output = REWRITTEN[name](*call.args, **call.kwargs)
-        elif name in PIECEWISE:
-            output = self._piecewise(call)
-        else:
-            output = self._affine(call)
-        return self.mark(_write(args[0], output) if inplace else output)
+                output = REWRITTEN[call.name](*call.args, **call.kwargs)
+        finally:
+            self.rewriting = before
+        self.trace.rewritten |= output is not NotImplemented
+        return output
 
     def _piecewise(self, call):
         entry = PIECEWISE[call.name]
         if call.dependent() > entry.inputs:
-            call.refuse("bends the input at places that depend on the input")
-        call.kwargs = {key: value for key, value in call.kwargs.items() if key != "out"}
-        if (
-            call.inplace and torch.is_grad_enabled()
-        ):  # the derivative may need the values that are overwritten
+            raise Reason("bends the input at places that depend on the input")
+        if any(t.is_complex() for t in call.tensors()):
+            raise Reason("is the length of complex numbers, which is curved")
+        if call.inplace and torch.is_grad_enabled():  # the derivative may need what is overwritten
             call = self.changed(call, lambda tensor: self.mark(tensor.clone()))
-        try:
-            unit = call.unit()
-        except NotPiecewiseAffineError as error:
-            call.refuse(str(error))
+        unit = call.unit()
         self.trace.names.append(f"{call.index + 1}:{call.name}")
         self.trace.rewritten |= unit.torch_form is None
         output = self.meet(unit, call)
-        if entry.places(call):
-            indices = torch.zeros_like(
-                output, dtype=torch.long
-            )  # marked, so that nothing can be done with them
-            return torch.return_types.max((output, indices))
-        return output
+        return with_places(output) if entry.places(call) else output
 
-    def _affine(self, call):
-        if call.name not in AFFINE:
-            call.refuse("is not known to be affine or continuous and piecewise affine")
-        why = AFFINE[call.name](call)
-        if why:
-            call.refuse(why)
-        return self.pass_on(call)
+
+def _changed(tree, change):
+    """Nested tuples, lists and dictionaries with ``change`` applied to all tensors."""
+    if isinstance(tree, torch.Tensor):
+        return change(tree)
+    if isinstance(tree, dict):
+        return {key: _changed(part, change) for key, part in tree.items()}
+    return type(tree)(_changed(part, change) for part in tree) if type(tree) in (tuple, list) else tree
 
 
 def _write(target, output):
@@ -260,29 +311,6 @@ def _write(target, output):
     return target
 
 
-def tensors_in(tree):
-    """All tensors in nested tuples, lists and dictionaries."""
-    if isinstance(tree, torch.Tensor):
-        return [tree]
-    if isinstance(tree, dict):
-        tree = tree.values()
-    elif not isinstance(tree, (tuple, list)):
-        return []
-    return [tensor for branch in tree for tensor in tensors_in(branch)]
-
-
 def flat(tensor):
     """One row for each point: (N, everything else)."""
-    if tensor.dim() == 0:
-        raise NotPiecewiseAffineError(
-            "model must have an output for each point, got one number for all of them"
-        )
     return tensor.reshape(len(tensor), tensor[0].numel())
-
-
-def check_points(model, x):
-    """The points x as the model takes them: a floating torch tensor with one point a row."""
-    if not isinstance(x, torch.Tensor):
-        raise TypeError(f"x must be a torch tensor, one point a row, got {type(x).__name__}")
-    parameters = model.parameters() if isinstance(model, torch.nn.Module) else iter(())
-    return check_input(x.detach(), next(parameters, torch.zeros(())), "N", *x.shape[1:])

@@ -9,10 +9,10 @@ A unit is made from the arguments of the call (``functions.py`` tells how) and a
     margins(pieces)  how far each unit is from another piece       polytopes
     scores()         the values of all pieces                      soft units
     steepest()       the largest slope of any piece                Lipschitz bounds
-    kink_functions() where the output bends, or piece_values(r)    cutting a plane
+    kink_functions() where the output bends, or piece_values(r)    cutting a plane; codes_from(their signs)
 
 What a piece is, a kind of unit decides: how many kinks lie below (`Kinked`), a candidate (`Largest`), a place
-in the map (`Pool`), weights (`Blend`).
+in the map (`Pool`), an order (`Ordered`), weights (`Blend`, in ``blends.py``).
 """
 
 from dataclasses import dataclass
@@ -29,12 +29,17 @@ class NotPiecewiseAffineError(ValueError):
     """
 
 
+class Reason(NotPiecewiseAffineError):
+    """Why a function is not taken, said by who knows it; the tracer adds which call it was."""
+
+
 class Unit:
     """What all units share; what a kind of unit cannot do is refused."""
 
     torch_form = None  # torch's own function, where its derivative also takes the lowest piece at a kink
     absent = None  # which candidates are not there, where some are not
     count = 0  # how many pieces
+    u_is_first = False
     cannot = "has no pieces that can be told apart"
 
     def choose(self):
@@ -43,7 +48,7 @@ class Unit:
     held = codes = from_codes = margins = scores = steepest = piece_values = lambda self, *_: self._refuse()
 
     def _refuse(self):
-        raise NotPiecewiseAffineError(self.cannot)
+        raise Reason(self.cannot)
 
 
 OPEN = (0, 1)  # the slopes of a ReLU
@@ -53,7 +58,8 @@ OPEN = (0, 1)  # the slopes of a ReLU
 class Kinked(Unit):
     """Units that each bend one number u at fixed places: ReLU, absolute value, hard tanh.
 
-    Piece r lies between kinks r - 1 and r; there the output is ``slopes[r] * u + intercepts[r]``.
+    Piece r lies between kinks r - 1 and r; there the output is ``slopes[r] * u + intercepts[r]``. A kink may
+    be infinite, in a tensor of kinks: the pieces beyond it are not there.
     """
 
     u: torch.Tensor
@@ -100,7 +106,7 @@ class Kinked(Unit):
     def scores(self):
         """The values of both pieces, 0 for a tensor of zeros, if the output is the larger one."""
         if self.count > 2 or not torch.as_tensor(self.slopes[0] <= self.slopes[1]).all():
-            raise NotPiecewiseAffineError("is not a maximum of affine pieces, so it has no soft form")
+            raise Reason("is not a maximum of affine pieces, so it has no soft form")
         return tuple(map(self._line, self.slopes[: self.count], self.intercepts))
 
     def _line(self, slope, intercept):
@@ -111,7 +117,19 @@ class Kinked(Unit):
 
     def kink_functions(self):
         """For each kink, a function of the input that is positive above it."""
-        return [self.u - kink if nonzero(kink) else self.u for kink in self.kinks]
+        return [self._above(kink) if nonzero(kink) else self.u for kink in self.kinks]
+
+    u_is_first = property(lambda self: not nonzero(self.kinks[0]))  # of the kink functions
+
+    def codes_from(self, above):
+        """The codes, (F, units), from how many kink functions are above 0."""
+        return above
+
+    def _above(self, kink):
+        above = self.u - kink
+        if isinstance(kink, torch.Tensor) and kink.isinf().any():
+            above = torch.where(kink.isinf(), -kink.sign(), above)
+        return above
 
 
 class Largest(Unit):
@@ -150,29 +168,43 @@ class Largest(Unit):
         """By how much the chosen candidate leads, over every candidate: (N, units, R)."""
         chosen = self.held(pieces).reshape(len(pieces), -1)
         candidates = map(self.piece_values, range(self.count))
-        return torch.stack([(chosen - values) * ~absent for values, absent in candidates], -1)
+        return torch.stack([torch.where(absent, 0, chosen - values) for values, absent in candidates], -1)
 
     def piece_values(self, r):
         """Candidate r of every unit, (N, units), and which units have none."""
-        return self.candidates[..., r].reshape(len(self.candidates), -1), torch.tensor(False)
+        return present(self.candidates[..., r].reshape(len(self.candidates), -1))
+
+
+def present(values):
+    """The values (N, units) with 0 for a constant -inf, and which units have it."""
+    absent = (values == -torch.inf).any(0)
+    return (values.masked_fill(absent, 0), absent) if absent.any() else (values, absent)
 
 
 class Pool(Largest):
-    """Max-pooling: candidates are the ``windows`` (units, R) of a map, -1 where they hang over its edge."""
+    """Max-pooling: candidates are the ``windows`` (units, R) of a map, -1 where they hang over its edge.
 
-    def __init__(self, values, sizes, windows, pool):
+    The map lies along the last axis of ``values``; ``pool`` gives the output, and places in the map.
+    """
+
+    def __init__(self, values, sizes, windows, pool=None):
         self.values, self.sizes, self.windows, self.torch_form = values, sizes, windows, pool
         self.count, self.shape = windows.shape[1], (*values.shape[1:-1], *sizes)
 
     def choose(self):
-        return self.torch_form()  # torch gives places in the map, of several equal ones the first
+        if self.torch_form is not None:
+            return self.torch_form()  # torch gives places in the map, of several equal ones the first
+        best = self.scores().masked_fill(self.windows.reshape(*self.sizes, -1) < 0, -torch.inf).argmax(-1)
+        pieces = self.from_codes(best)
+        return self.held(pieces), pieces
 
     def held(self, pieces):
         return self.values.gather(-1, pieces.flatten(-len(self.sizes))).reshape(pieces.shape)
 
     def piece_values(self, r):
         at = self.windows[:, r]
-        return self.values[..., at].flatten(1), (at < 0).expand(*self.values.shape[1:-1], -1).flatten()
+        values, absent = present(self.values[..., at].flatten(1))
+        return values, absent | (at < 0).expand(*self.values.shape[1:-1], -1).flatten()
 
     def scores(self):
         return self.values[..., self.windows].reshape(*self.values.shape[:-1], *self.sizes, -1)
@@ -193,61 +225,66 @@ class Pool(Largest):
         return windows.gather(-1, codes.long().reshape(*windows.shape[:-1], 1)).reshape(codes.shape)
 
 
-def nonzero(number):
-    return not isinstance(number, Number) or number != 0
+@dataclass(eq=False)
+class Ordered(Unit):
+    """Units that put the n numbers along the last axis in order; their pieces are the orders.
 
-
-class Blend(Unit):
-    """Units whose pieces all count, by their posterior weights at eta = beta / (1 - beta).
-
-    ``values`` are the scores of two pieces (a 0 stands for a tensor of zeros), or of R pieces along the last
-    axis, of which those marked ``absent`` do not count.
+    The piece of place k is the number that stands there: equal numbers stay in the order they came in.
     """
 
-    cannot = "blend mixes the pieces of a unit: it bends everywhere, so it has no code and no other soft form"
+    cannot = "puts numbers in order, which is not a maximum of affine pieces, so it has no soft form"
 
-    def __init__(self, values, eta, absent=None):
-        self.values, self.eta, self.absent = values, eta, absent
+    u: torch.Tensor
 
-    def weights(self):
-        """The posterior weight of the second of two pieces, or of each of R."""
-        hard = not isinstance(self.eta, torch.Tensor) and self.eta == float(
-            "inf"
-        )  # ties go to the lowest piece
-        if isinstance(self.values, tuple):
-            first, second = self.values
-            if hard:
-                return (second > first).to(second.dtype)
-            if isinstance(first, Number):
-                return torch.sigmoid(self.eta * second)
-            return torch.sigmoid(
-                2 * self.eta * (second / 2 - first / 2)
-            )  # halves: the difference may be too large
-        values = self.values if self.absent is None else self.values.masked_fill(self.absent, -torch.inf)
-        if hard:
-            return torch.nn.functional.one_hot(values.argmax(-1), values.shape[-1]).to(values.dtype)
-        behind = 2 * self.eta * (self.values / 2 - values.amax(-1, keepdim=True).detach() / 2)
-        return torch.softmax(
-            behind if self.absent is None else behind.masked_fill(self.absent, -torch.inf), -1
-        )
-
-    def held(self, weights):
-        """The output with the weights held: affine in the values."""
-        if isinstance(self.values, tuple):
-            first, second = self.values
-            return second * weights if isinstance(first, Number) else first * (1 - weights) + second * weights
-        return (self.values * weights).sum(-1)
+    @property
+    def count(self):
+        return self.u.shape[-1]
 
     def choose(self):
-        """The output, and the weights, which are then held: its derivative takes them as constants."""
-        weights = self.weights().detach()
-        return self.held(weights), weights
+        return self.u.sort(dim=-1, stable=True)
+
+    def held(self, pieces):
+        return self.u.gather(-1, pieces)
+
+    def codes(self, pieces):
+        return pieces
+
+    def from_codes(self, codes):
+        return codes.long()
+
+    def steepest(self):
+        return 1.0
+
+    def margins(self, pieces):
+        """By how much each number leads over the one before: (N, ..., n - 1)."""
+        return self.held(pieces).diff(dim=-1)
+
+    def kink_functions(self):
+        """By how much number i is larger than number j, for all i < j: their signs tell the order."""
+        i, j = torch.triu_indices(self.count, self.count, 1, device=self.u.device)
+        return [self.u[..., i] - self.u[..., j]]
+
+    def codes_from(self, above):
+        i, j = torch.triu_indices(self.count, self.count, 1)
+        above = torch.from_numpy(above).long().reshape(len(above), -1, len(i))
+        places = above.new_zeros(*above.shape[:2], self.count)
+        places.index_add_(-1, i, above).index_add_(-1, j, 1 - above)
+        return places.argsort(-1).flatten(1).numpy()
 
 
-def blend(scores, eta, absent=None):
-    """The output of a `Blend`, as one function that a tracer meets as such."""
-    tensors = scores[1:] if isinstance(scores, tuple) else (scores,)
-    if has_torch_function(tensors):
-        return handle_torch_function(blend, tensors, scores, eta, absent)
-    unit = Blend(scores, eta, absent)
-    return unit.held(unit.weights())
+def ordered(values):
+    """The numbers along the last axis in order, the smallest first, as one function that a tracer meets."""
+    if has_torch_function((values,)):
+        return handle_torch_function(ordered, (values,), values)
+    return values.sort(dim=-1, stable=True).values
+
+
+def largest_of(values, windows):
+    """The largest number in each window (units, R) of places in the last axis, where -1 is no place."""
+    if has_torch_function((values,)):
+        return handle_torch_function(largest_of, (values,), values, windows)
+    return Pool(values, (len(windows),), windows).choose()[0]
+
+
+def nonzero(number):
+    return not isinstance(number, Number) or number != 0

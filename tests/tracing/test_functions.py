@@ -1,5 +1,6 @@
 """Which of torch's functions are taken, which are refused, and what the refusal says."""
 
+import copy
 import re
 
 import numpy as np
@@ -11,7 +12,9 @@ from torch import nn
 from zoo import Net, build, points
 
 import mad_max_lib as mm
-from mad_max_lib.tracing.functions import AFFINE, PIECEWISE, REWRITTEN
+from mad_max_lib.tracing.functions import PIECEWISE
+from mad_max_lib.tracing.operations import KNOWN
+from mad_max_lib.tracing.rewriting import REWRITTEN
 from mad_max_lib.tracing.tracer import record
 
 # ---------------------------------------------------------------- refused
@@ -32,6 +35,21 @@ def write_rows(x):
     buffer = torch.zeros(4, 4).to(x)
     buffer[: len(x)] = x
     return buffer[: len(x)]
+
+
+def write_column(x):
+    y = x.new_zeros(len(x), 3)
+    y[:, 0], y[:, 1:] = 5.0, x[:, :2]
+    y[:, 2] += 1
+    return y
+
+
+def write_view(x):
+    y = torch.zeros_like(x)
+    there, here = y[:, :2], y.view(-1, 2, 2)
+    there.copy_(x[:, :2]).mul_(2)
+    here[:, 1] = torch.ones_like(x[:, :2]).mul_(x[:, 2:])
+    return here.flatten(1) * 2
 
 
 def write_copy(x):
@@ -114,9 +132,8 @@ REFUSED = {  # what it is: (model, function named in the message, its number, no
     "gelu": (F.gelu, "gelu", 1, 0),
     "silu": (nn.SiLU(inplace=True), "silu", 1, 0),
     "softplus": (F.softplus, "softplus", 1, 0),
-    "hard sigmoid": (F.hardsigmoid, "hardsigmoid", 1, 0),
     "hard shrink, a jump": (F.hardshrink, "hardshrink", 1, 0),
-    "threshold, a jump": (lambda x: F.threshold(x, 1, 0), "_threshold", 1, 0),
+    "threshold, a jump": (lambda x: F.threshold(x, 1, 0), "threshold", 1, 0),
     "normalized": (lambda x: x / x.norm(dim=1, keepdim=True), "norm", 1, 0),
     "normalized by its sum": (lambda x: x / x.sum(1, keepdim=True), "div", 2, 0),
     "divided in place": (lambda x: (x + 1).div_(x.sum(1, keepdim=True)), "div", 3, 0),
@@ -132,14 +149,10 @@ REFUSED = {  # what it is: (model, function named in the message, its number, no
     "whole numbers, other": (lambda x: x.long().double(), "long", 1, 0),
     "exponential": (lambda x: relu(relu(x)).exp(), "exp", 3, 2),
     "waves": (lambda x: torch.cos(2 * x), "cos", 2, 0),
-    "detached": (lambda x: x + x.detach(), "detach", 1, 0),
-    "data": (lambda x: x + x.data, "data", 1, 0),
-    "NumPy": (lambda x: torch.from_numpy(x.detach().cpu().numpy()), "detach", 1, 0),
+    "NumPy": (lambda x: torch.from_numpy(x.detach().cpu().numpy()), "numpy", 2, 0),
     "NumPy at once": (lambda x: torch.from_numpy(x.numpy()), "numpy", 1, 0),
-    "item": (lambda x: x * x[0, 0].item(), "item", 2, 0),
-    "float": (lambda x: x * float(x[0, 0]), "__float__", 2, 0),
+    "half precision": (lambda x: x.half().double(), "half", 1, 0),
     "list": (lambda x: x + torch.tensor(x.tolist()), "tolist", 1, 0),
-    "copied to a tensor": (lambda x: x + torch.tensor(x), "tensor", 1, 0),
     "branch": (if_positive, "gt", 2, 0),
     "branch on a truth": (if_true, "bool", 3, 1),
     "truth": (lambda x: x if (x[0, 0] - 1) else -x, "__bool__", 3, 0),
@@ -148,7 +161,18 @@ REFUSED = {  # what it is: (model, function named in the message, its number, no
     "largest of the points": (lambda x: x - x.amax(0), "amax", 1, 0),
     "largest of the points, max": (lambda x: x - x.max(-2).values, "max", 1, 0),
     "largest of the points and more": (lambda x: x - x.amax((1, 0)), "amax", 1, 0),
-    "smallest": (lambda x: x.amin(1, keepdim=True), "amin", 1, 0),
+    "smallest of all": (lambda x: x - x.min(), "min", 1, 0),
+    "sorted points": (lambda x: x.sort(0).values, "sort", 1, 0),
+    "median of all": (lambda x: x - x.median(), "median", 1, 0),
+    "largest up to each point": (lambda x: x.cummax(0).values + x, "cummax", 1, 0),
+    "largest of the points of a group": (
+        lambda x: x.scatter_reduce(0, torch.zeros(1, 4, dtype=torch.long, device=DEVICE), x[1:], "amax"),
+        "scatter_reduce", 2, 0),
+    "Euclidean distances": (lambda x: torch.cdist(x, W4), "cdist", 1, 0),
+    "matrix norm": (lambda x: torch.linalg.norm(x[:, None], 1, (1, 2)), "linalg_norm", 2, 0),
+    "random pools": (lambda x: F.fractional_max_pool2d(image(x), 1, 2), "fractional_max_pool2d", None, 0),
+    "several tensors written": (
+        lambda x: torch.max(x, 1, out=(W4[:, 0] * 0, W4[:, 0].long()))[0], "max", 1, 0),
     "index of the largest": (lambda x: W4[x.argmax(1)], "argmax", 1, 0),
     "index of max": (lambda x: W4[x.max(1).indices] + x, "__getitem__", 2, 1),
     "index of max gathered": (lambda x: x.gather(1, x.max(1, keepdim=True)[1]), "gather", 2, 1),
@@ -156,8 +180,6 @@ REFUSED = {  # what it is: (model, function named in the message, its number, no
         lambda x: F.max_pool1d(x[:, None], 2, return_indices=True)[1] + x[:, :1, None], "add", 4, 1),
     "unpooled": (lambda x: F.max_unpool1d(*F.max_pool1d(x[:, None], 2, return_indices=True), 2),
                  "max_unpool1d", 3, 1),
-    "sorted": (lambda x: x.sort(1).values, "sort", 1, 0),
-    "largest two": (lambda x: x.topk(2).values, "topk", 1, 0),
     "dropout": (lambda x: F.dropout(relu(x)), "dropout", 2, 1),
     "dropout in training": (nn.Sequential(nn.ReLU(), nn.Dropout(0.1)), "dropout", 2, 1),
     "dropout of channels": (lambda x: F.dropout1d(x[..., None], 0.2), "dropout1d", 2, 0),
@@ -167,13 +189,8 @@ REFUSED = {  # what it is: (model, function named in the message, its number, no
     "lstm": (lambda x: LSTM(sequence(x))[0], "lstm", None, 0),
     "gru cell": (nn.GRUCell(4, 4).double().to(DEVICE), "gru_cell", 1, 0),
     "transformer": (nn.TransformerEncoderLayer(4, 2, 4).double().to(DEVICE).eval(), None, None, 0),
-    "local response": (nn.LocalResponseNorm(2), None, None, 0),
+    "local response": (lambda x: F.local_response_norm(x[:, None], 2), None, None, 0),
     "cosine": (lambda x: F.cosine_similarity(x, W4[:1])[:, None], "cosine_similarity", 1, 0),
-    "written rows": (write_rows, None, None, 0),
-    "written copy": (write_copy, "copy", 1, 0),
-    "written sum": (write_sum, None, 1, 0),
-    "written in place": (write_in_place, "add", 1, 0),
-    "written as out": (write_out, "add", 1, 0),
     "slopes from the input": (lambda x: F.prelu(x, x[0, :1]), "prelu", 2, 0),
     "bounds from the input": (lambda x: x.clamp(max=x[:, :1]), "clamp", 2, 0),
     "fake quantization": (lambda x: torch.fake_quantize_per_tensor_affine(x, 0.1, 0, 0, 255),
@@ -216,7 +233,14 @@ def test_dropout_between_recurrent_layers_is_refused(use):
         ("dropout", r"is active and random; call model.eval\(\)"),
         ("largest of the points", "takes the largest of all points together; give it a dim after the first"),
         ("index of max", "uses indices that were chosen by looking at the input"),
-        ("written as out", "writes values made from the input into a tensor that was there before"),
+        ("self-gate", r"its answer jumps; write relu\(x\) for x \* \(x > 0\)"),
+        ("round", "jumps"),
+        ("normalized", "is a curved norm"),
+        ("half precision", "rounds to float16"),
+        ("attention", "does .*softmax inside, which is not known"),
+        ("threshold, a jump", r"jumps at 1 from 0; only threshold\(x, t, t\) is continuous"),
+        ("NumPy", "leaves torch"),
+        ("smallest of all", "takes the largest of all points together"),
         ("bounds from the input", "bends the input at places that depend on the input"),
         ("normalized by its sum", "divides by what depends on the input, or rounds"),
         ("tanh", "is not known to be affine or continuous and piecewise affine"),
@@ -296,7 +320,7 @@ PRODUCT_CALLS = {  # with a constant; with two tensors that depend on x
     "mm": (lambda x: torch.mm(x, W4), lambda x: torch.mm(x, mat2=W4 + x[0])),
     "bmm": (lambda x: torch.bmm(x[None], W4[None])[0], lambda x: x[:, None].bmm(x[:, :, None])),
     "mv": (lambda x: x.mv(ROW)[:, None], lambda x: torch.mv(x, x[0])),
-    "dot": (lambda x: x[:1, 0].dot(ROW[:1])[None, None].expand(3, -1) * 0 + x, lambda x: x[0].dot(x[0])),
+    "dot": (lambda x: torch.stack([row.dot(ROW) for row in x])[:, None], lambda x: x[0].dot(x[0])),
     "inner": (lambda x: torch.inner(x, W4), lambda x: torch.inner(x, x)),
     "outer": (lambda x: torch.outer(x[:, 0], ROW), lambda x: torch.outer(x[:, 0], x[0])),
     "linear": (lambda x: F.linear(x, W4, bias=ROW), lambda x: F.linear(ROW + x, weight=W4 + x[0])),
@@ -313,9 +337,9 @@ PRODUCT_CALLS = {  # with a constant; with two tensors that depend on x
     "conv_transpose3d": (lambda x: F.conv_transpose3d(image(x)[:, None], KERNEL[:1, :, None]),
                          lambda x: F.conv_transpose3d(image(x)[:, None], KERNEL[:1, :, None] * x[0, 0])),
     "addmm": (lambda x: torch.addmm(x, x, W4, beta=2), lambda x: torch.addmm(ROW, x, W4 + x[0])),
-    "addmv": (lambda x: torch.addmv(x[:, 0], x, ROW)[:, None], lambda x: torch.addmv(ROW[:3], x, x[0])),
+    "addmv": (lambda x: torch.addmv(x[:, 0], x, ROW)[:, None], lambda x: torch.addmv(ROW[:1], x, x[0])),
     "baddbmm": (lambda x: torch.baddbmm(x[None], x[None], W4[None])[0],
-                lambda x: torch.baddbmm(W4[None, :3], x[None], (W4 + x[0])[None])),
+                lambda x: torch.baddbmm(W4[None, :1], x[None], (W4 + x[0])[None])),
     "tensordot": (lambda x: torch.tensordot(x, W4, 1), lambda x: torch.tensordot(x, x, ([1], [1]))),
     "div": (lambda x: torch.div(x / ROW, 3), lambda x: ROW / x),
     "divide": (lambda x: torch.divide(x, ROW), lambda x: torch.divide(ROW, x)),
@@ -347,7 +371,7 @@ def test_products_of_two_tensors_that_depend_on_the_input_are_refused(name):
 
 def test_every_affine_function_of_the_table_is_tried_here():
     tried = {*AFFINE_CALLS, *PRODUCT_CALLS, "alias", "cuda", "upsample", "__matmul__", "__rmatmul__"}
-    assert AFFINE.keys() <= tried
+    assert KNOWN.keys() <= tried
 
 
 MASK = torch.tensor([True, False, True, True], device=DEVICE)
@@ -356,7 +380,7 @@ TAKEN = {
     "in its likeness": lambda x: x * torch.ones_like(x) + torch.zeros_like(x) - torch.full_like(x, 2),
     "new tensors": lambda x: x * x.new_ones(4) + x.new_zeros(1, 4) + x.new_full((4,), 2) - x.new_tensor([1]),
     "buffer of its kind": lambda x: x + torch.zeros(4, dtype=x.dtype, device=x.device),
-    "shapes": lambda x: x.view(x.shape[0], -1)[:, : x.size(1)] * x.dim() * x.ndim + len(x) * x.shape[-1],
+    "shapes": lambda x: x.view(x.shape[0], -1)[:, : x.size(1)] * x.dim() * x.ndim + x.shape[-1],
     "numbers of entries": lambda x: x * x.numel() / len(x) + x.nelement() / x.shape[0] - x.ndimension(),
     "questions": lambda x: x + 1 if x.is_floating_point() and x.dtype == torch.float64 else relu(x),
     "places in memory": lambda x: x + 1 if x.stride() == (4, 1) and x.is_contiguous() else relu(x),
@@ -379,6 +403,17 @@ TAKEN = {
     "bias from the input": lambda x: F.linear(x, W4, bias=x[0] * 0),
     "dropout at rest": lambda x: torch.dropout(x, 0.5, False),
     "to the processor": lambda x: x.cpu().to(x.device),
+    "detached": lambda x: x + x.detach() - 3 * x.data,
+    "copied to a tensor": lambda x: x + torch.tensor(x) + 3 * torch.as_tensor(x) + copy.deepcopy(x),
+    "logged": lambda x: x + (0 if isinstance(x.mean().item() + float(x[0, 0]), float) else relu(x)),
+    "asserted": lambda x: x + 1 if torch.isfinite(x).all() and not x.isnan().any() else relu(x),
+    "written rows": write_rows,
+    "written copy": write_copy,
+    "written sum": write_sum,
+    "written in place": write_in_place,
+    "written as out": write_out,
+    "written column": write_column,
+    "written beside itself": write_view,
     "normalized weights": nn.utils.parametrizations.weight_norm(nn.Linear(4, 4).double().to(DEVICE)),
 }  # fmt: skip
 
