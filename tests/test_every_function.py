@@ -28,9 +28,14 @@ class Example(NamedTuple):
     values: object  # of u: (N, units, R), what each piece is worth, -inf where there is none
     codes: object  # of u: (N, units)
     sign: int  # 1 where the largest piece is chosen, -1 where the smallest, 0 where it is neither
+    taken: object = slice(None)  # which of the units the outputs show
 
     def model(self, x):
         return self.function(x @ at(W) + at(B))
+
+    def outputs(self, u, codes):
+        """What the units put out at u if they follow the pieces of these codes."""
+        return chosen(self.values(u), codes)[:, self.taken]
 
 
 def kinked(function, kinks, lines):
@@ -69,6 +74,44 @@ def recurrent(module):
     return kinked(run, [-0.25], [(0, 0), (1, 0.25)])
 
 
+def put_in_order(function, *taken):
+    """The numbers of u in order, of which the outputs show some places."""
+
+    def values(u):
+        return np.broadcast_to(u[:, None], (len(u), D, D))
+
+    return Example(function, values, lambda u: u.argsort(1, kind="stable"), 0, list(taken))
+
+
+def distances(u, to):
+    """What the pieces of the absolute differences from constants are worth: (N, units, 2)."""
+    return np.stack([to - u, u - to], -1).reshape(len(u), -1, 2)
+
+
+def grouped(reduce, include_self):
+    """The largest of the numbers that an index sends to each of five places."""
+
+    def function(u):
+        groups = torch.tensor([[0, 0, 1, 3]], device=u.device).expand(len(u), -1)
+        start = at(np.arange(5.0) - 2).expand(len(u), -1)
+        return start.scatter_reduce(1, groups, u, reduce, include_self=include_self)
+
+    return function
+
+
+def groups(u, include_self=True):
+    nothing, start = np.full(len(u), -np.inf), np.arange(5.0) - 2 + np.zeros((len(u), 1))
+    sent = [
+        (u[:, 0], u[:, 1]),
+        (u[:, 2], nothing),
+        (nothing, nothing),
+        (u[:, 3], nothing),
+        (nothing, nothing),
+    ]
+    kept = [start[:, k] if include_self or k in (2, 4) else nothing for k in range(5)]
+    return np.stack([np.stack([kept[k], *sent[k]], -1) for k in range(5)], 1)
+
+
 def image(*sizes):
     return lambda u: u.reshape(-1, 1, *sizes)
 
@@ -93,7 +136,17 @@ EXAMPLES = {
         kinked(lambda u: u.clamp(min=0.5), [0.5], [(0, 0.5), (1, 0)]),
         kinked(lambda u: u.clamp(max=0.5), [0.5], [(1, 0), (0, 0.5)]),
         kinked(lambda u: u.clamp(at(ROW), at(ROW) + 1), [ROW, ROW + 1], [(0, ROW), (1, 0), (0, ROW + 1)]),
+        kinked(lambda u: u.clamp(-torch.inf, 0.5), [-np.inf, 0.5], [(0, 0), (1, 0), (0, 0.5)]),
+        kinked(
+            lambda u: u.clamp(at([-1.0, 1, -1, 2]), at([1.0, -1, np.inf, 0])),  # two of the pairs are crossed
+            [np.array([-1, -np.inf, -1, -np.inf]), np.array([1, -np.inf, np.inf, -np.inf])],
+            [(0, np.array([-1, 0, -1, 0])), (1, 0), (0, np.array([1, -1, 0, 0]))],
+        ),
     ],
+    "hardsigmoid": [kinked(lambda u: F.hardsigmoid(4 * u), [-0.75, 0.75], [(0, 0), (2 / 3, 0.5), (0, 1)])],
+    "softshrink": [kinked(lambda u: F.softshrink(u, 0.25), [-0.25, 0.25], [(1, 0.25), (0, 0), (1, -0.25)])],
+    "threshold": [kinked(lambda u: F.threshold(u, 0.25, 0.25), [0.25], [(0, 0.25), (1, 0)])],
+    "rrelu": [kinked(lambda u: F.rrelu(u, 0.25, 0.75), [0], [(0.5, 0), (1, 0)])],
     "clip": [kinked(lambda u: u.clip(0, 1), [0, 1], [(0, 0), (1, 0), (0, 1)])],
     "clamp_min": [kinked(lambda u: u.clamp_min(-0.5), [-0.5], [(0, -0.5), (1, 0)])],
     "clamp_max": [kinked(lambda u: u.clamp_max(0.5), [0.5], [(1, 0), (0, 0.5)])],
@@ -109,7 +162,67 @@ EXAMPLES = {
         largest(lambda u: u.reshape(-1, 2, 2).max(1).values, lambda u: u.reshape(-1, 2, 2).swapaxes(1, 2)),
         largest(lambda u: torch.max(u, u.flip(1)), pair),
     ],
-    "amax": [largest(lambda u: u.amax(1, keepdim=True), lambda u: u[:, None])],
+    "amax": [
+        largest(lambda u: u.amax(1, keepdim=True), lambda u: u[:, None]),
+        windows(
+            lambda u: F.pad(u, (1, 1), value=-torch.inf).reshape(-1, 2, 3).amax(2), [[-1, 0, 1], [2, 3, -1]]
+        ),
+        windows(lambda u: u.masked_fill(at([1, 0, 0, 0]).bool(), -torch.inf).amax(1, True), [[-1, 1, 2, 3]]),
+    ],
+    "fmax": [largest(lambda u: torch.fmax(u, u.flip(1)), pair)],
+    "fmin": [largest(lambda u: torch.fmin(u, u.flip(1)), pair, sign=-1)],
+    "min": [
+        largest(lambda u: u.min(1, keepdim=True).values, lambda u: u[:, None], sign=-1),
+        largest(lambda u: torch.min(u, u.flip(1)), pair, sign=-1),
+    ],
+    "amin": [largest(lambda u: u.amin(1, keepdim=True), lambda u: u[:, None], sign=-1)],
+    "norm": [
+        kinked(lambda u: u[..., None].norm(1, 2), [0], [(-1, 0), (1, 0)]),
+    ],
+    "linalg_vector_norm": [
+        kinked(lambda u: torch.linalg.vector_norm(u[..., None], 1, 2), [0], [(-1, 0), (1, 0)])
+    ],
+    "linalg_norm": [kinked(lambda u: torch.linalg.norm(u[..., None], 1, 2), [0], [(-1, 0), (1, 0)])],
+    "l1_loss": [
+        largest(lambda u: F.l1_loss(u, at(ROW).expand_as(u), reduction="none"), lambda u: distances(u, ROW))
+    ],
+    "pairwise_distance": [
+        largest(
+            lambda u: F.pairwise_distance(u[..., None], at(ROW)[:, None], 1, 0.0), lambda u: distances(u, ROW)
+        )
+    ],
+    "cdist": [
+        largest(
+            lambda u: torch.cdist(u[..., None], at(ROW[:2, None]), 1).flatten(1),
+            lambda u: distances(u[..., None], ROW[:2]),
+        )
+    ],
+    "sort": [
+        put_in_order(lambda u: u.sort(1).values, 0, 1, 2, 3),
+        put_in_order(lambda u: -(-u).sort(1, descending=True).values, 0, 1, 2, 3),
+    ],
+    "topk": [put_in_order(lambda u: u.topk(2, 1, largest=False).values, 0, 1)],
+    "kthvalue": [put_in_order(lambda u: u.kthvalue(2, 1, keepdim=True).values, 1)],
+    "median": [put_in_order(lambda u: u.median(1, keepdim=True).values, 1)],
+    "cummax": [
+        windows(lambda u: u[:, :2].cummax(1).values[:, 1:], [[0, 1]]),
+    ],
+    "cummin": [
+        largest(lambda u: u[:, :2].cummin(1).values[:, 1:], lambda u: u[:, None, :2], sign=-1),
+    ],
+    "scatter_reduce": [
+        largest(grouped("amax", True), groups),
+        largest(grouped("amax", False), lambda u: groups(u, False)),
+        largest(grouped("amin", True), lambda u: np.where(np.isinf(groups(u)), np.inf, groups(u)), sign=-1),
+    ],
+    "fractional_max_pool2d": [
+        windows(
+            lambda u: F.fractional_max_pool2d(
+                image(2, 2)(u), (1, 2), (2, 1), _random_samples=at([[[0.3, 0.7]]]).expand(len(u), -1, -1)
+            ).flatten(1),
+            [[0, 1], [2, 3]],
+        ),
+    ],
     "max_pool1d": [
         windows(lambda u: F.max_pool1d(u[:, None], 2, 1)[:, 0], [[0, 1], [1, 2], [2, 3]]),
         windows(lambda u: F.max_pool1d(u[:, None], 3, 2, 1)[:, 0], [[-1, 0, 1], [1, 2, 3]]),
@@ -139,7 +252,9 @@ every_example = pytest.mark.parametrize(
 
 
 def test_every_function_of_the_tables_has_an_example():
-    assert EXAMPLES.keys() | {"blend"} == PIECEWISE.keys() | REWRITTEN.keys()  # soft units have no pieces
+    elsewhere = {"as_tensor", "tensor", "__deepcopy__", "lp_pool1d", "lp_pool2d", "lp_pool3d", "aminmax"}
+    others = {"blend", "ordered", "largest_of"}  # soft units have no pieces; what sort and groups are made of
+    assert EXAMPLES.keys() | others | elsewhere == PIECEWISE.keys() | REWRITTEN.keys()
 
 
 def inputs(N, seed=3):
@@ -157,7 +272,7 @@ def test_codes(name, example):
     assert name in trace.functions and len(trace.names) == 1
     (codes,) = mm.region_codes(example.model, at(x))
     np.testing.assert_array_equal(codes.cpu(), example.codes(x @ W + B))
-    np.testing.assert_allclose(trace.output.cpu(), chosen(example.values(x @ W + B), codes.cpu().numpy()))
+    np.testing.assert_allclose(trace.output.cpu(), example.outputs(x @ W + B, codes.cpu().numpy()))
 
 
 @every_example
@@ -166,7 +281,7 @@ def test_affine_map(name, example):
     x = inputs(5)
     codes = example.codes(x @ W + B)
     at_zero, *at_units = (
-        chosen(np.broadcast_to(example.values(probe @ W + B), (5, *example.values(B[None]).shape[1:])), codes)
+        example.outputs(np.repeat(probe @ W + B, 5, 0), codes)
         for probe in [np.zeros((1, D)), *np.eye(D)[:, None]]
     )
     A, b = mm.affine_map(example.model, at(x))
@@ -184,7 +299,7 @@ def test_partition(name, example):
     found = p.locate(points)
     np.testing.assert_array_equal(p.codes[0][found], example.codes(there))
     output = np.einsum("ncs,ns->nc", p.A[found], points) + p.b[found]
-    np.testing.assert_allclose(output, chosen(example.values(there), example.codes(there)), atol=1e-12)
+    np.testing.assert_allclose(output, example.outputs(there, example.codes(there)), atol=1e-12)
     assert len(p) > 1
 
 
@@ -202,7 +317,7 @@ def test_soft_form(name, example):
     """A maximum is softened to the mean of its pieces by their posterior; a minimum is minus a maximum."""
     x, eta = inputs(20), 0.6 / (1 - 0.6)
     if not example.sign:
-        with refuses("is not a maximum of affine pieces, so it has no soft form"):
+        with refuses("is not a maximum of affine pieces, so it has no soft form|puts numbers in order"):
             mm.soften(example.model, 0.6)(at(x))
         return
     values = example.values(x @ W + B)

@@ -67,7 +67,9 @@ def clamp(input, min=None, max=None):
     if min is not None and max is not None and torch.as_tensor(min > max).any():  # there it is max everywhere
         crossed = torch.as_tensor(min > max, device=input.device)
         min = torch.where(crossed, -inf, min)
-        return Kinked(input, (min, torch.where(crossed, -inf, max)), (0, 1, 0), (_finite(min), 0, max))
+        return Kinked(
+            input, (min, torch.where(crossed, -inf, max)), (0, 1, 0), (_finite(min), 0, _finite(max))
+        )
     if min is None:
         return Kinked(input, (_kink(max),), (1, 0), (0, _finite(max)))
     if max is None:

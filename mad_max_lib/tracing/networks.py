@@ -24,7 +24,7 @@ def check_points(model, x):
 
 
 def widened(model, x):
-    """The model and the points, in float32 where they are in half precision, whose rounding hides too much."""
+    """The model and the points, in float32 where they are in half precision, whose rounding hides errors."""
     x = check_points(model, x)
     return (copied(model, torch.float32), x.float()) if x.dtype in HALVES else (model, x)
 
