@@ -204,6 +204,7 @@ EXAMPLES = {
     "topk": [put_in_order(lambda u: u.topk(2, 1, largest=False).values, 0, 1)],
     "kthvalue": [put_in_order(lambda u: u.kthvalue(2, 1, keepdim=True).values, 1)],
     "median": [put_in_order(lambda u: u.median(1, keepdim=True).values, 1)],
+    "nanmedian": [put_in_order(lambda u: u.nanmedian(1, keepdim=True).values, 1)],
     "cummax": [
         windows(lambda u: u[:, :2].cummax(1).values[:, 1:], [[0, 1]]),
     ],

@@ -1,5 +1,7 @@
 """The affine map that a network applies at each input, and its bias terms."""
 
+import logging
+from dataclasses import replace
 from operator import index
 from typing import NamedTuple
 
@@ -9,6 +11,7 @@ from .comparing import BESIDE, check_affine, compare, neighbour
 from .networks import HALVES, laid_out, settled, widened
 from .tracer import flat, record, replay, run
 
+logger = logging.getLogger(__name__)
 CHUNK = 2**26  # bytes of what is computed on the way, at a time
 
 
@@ -58,13 +61,13 @@ def affine_map(model, x, outputs=None):
     """
     given, (model, x) = x, widened(model, x)
     with torch.no_grad():
-        probe = record(model, neighbour(x))
+        probe = record(model, neighbour(model, x))
         if probe.asked:
             check_affine(model, x)
     x = laid_out(x, probe)
     outputs = _checked_outputs(outputs, flat(probe.output).shape[1])
     parts = [_held(model, part, outputs, probe) for part in x.split(max(1, 2 * CHUNK // probe.bytes))]
-    compare(flat(probe.output)[1:, outputs], parts[0][2][:1], BESIDE)
+    compare(flat(probe.output)[-1:, outputs], parts[0][2][:1], BESIDE)
     A, b, _ = parts[0] if len(parts) == 1 else map(torch.cat, zip(*parts, strict=True))
     return AffineMap(A.to(given.dtype), b.to(given.dtype)) if given.dtype in HALVES else AffineMap(A, b)
 
@@ -90,9 +93,10 @@ def _held(model, x, outputs, probe, keep=False):
         try:
             A = _rows(own, leaf, probe)
         except RuntimeError as error:
-            if keep or "inplace" not in str(error):
+            if keep:
                 raise
-            return _held(model, x, outputs, probe, keep=True)
+            logger.info("gradients one by one, from copies of what the network overwrites: %s", error)
+            return _held(model, x, outputs, replace(probe, bytes=CHUNK * 4), keep=True)
     with torch.no_grad():
         b = flat(replay(model, torch.zeros_like(x), trace.pieces))[:, outputs]
         own = (
@@ -107,19 +111,17 @@ def _held(model, x, outputs, probe, keep=False):
 
 
 def _rows(own, leaf, probe):
-    """The gradients of all outputs, several at once where that is fast and there is room."""
-    count = 1 if probe.convolves else max(1, 2 * CHUNK // (probe.bytes * len(leaf)))
-    rows = []
-    for c in range(0, own.shape[1], count):
-        part = own[:, c : c + count]
-        how = dict(retain_graph=True, materialize_grads=True)
-        if part.shape[1] == 1:
-            rows.append(torch.autograd.grad(part, leaf, torch.ones_like(part), **how)[0][None])
-        else:
-            ones = torch.eye(part.shape[1], dtype=own.dtype, device=own.device)[:, None]
-            ones = ones.expand(-1, len(leaf), -1)
-            rows.append(torch.autograd.grad(part, leaf, ones, is_grads_batched=True, **how)[0])
+    """The gradients of all outputs: one by one, or several at once where that is fast and there is room."""
+    several = max(1, 2 * CHUNK // (probe.bytes * len(leaf)))
+    if probe.convolves or several == 1:
+        return torch.stack([_gradient(row, leaf, torch.ones_like(row)) for row in own.unbind(1)], 1)
+    ones = torch.eye(own.shape[1], dtype=own.dtype, device=own.device)[:, None].expand(-1, len(leaf), -1)
+    rows = [_gradient(own, leaf, part, is_grads_batched=True) for part in ones.split(several)]
     return torch.cat(rows).transpose(0, 1)
+
+
+def _gradient(values, leaf, ones, **how):
+    return torch.autograd.grad(values, leaf, ones, retain_graph=True, materialize_grads=True, **how)[0]
 
 
 @settled()
@@ -153,7 +155,7 @@ def bias_terms(model, x, outputs=None):
         pair = check_affine(model, x)
         x = laid_out(x, pair)
         trace = record(model, x)
-        compare(flat(trace.output)[:1], flat(pair.output)[1:], BESIDE)
+        compare(flat(trace.output)[:1], flat(pair.output)[-1:], BESIDE)
     pieces = trace.pieces
     try:
         terms, total, b = _terms(model, x, pieces, outputs)
@@ -175,7 +177,7 @@ def _terms(model, x, pieces, outputs, keep=False):
             return output
         names.append(f"{len(names) + 1}:{call.name}")
         probes.append(torch.zeros_like(output).requires_grad_())
-        constants.append(at_zero.detach().masked_fill(at_zero == -torch.inf, 0))  # a candidate that is absent
+        constants.append(at_zero.detach().masked_fill(at_zero.isinf(), 0))  # a candidate that is absent
         return output + probes[-1]
 
     def meet(unit, call):

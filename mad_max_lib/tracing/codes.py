@@ -88,12 +88,12 @@ def region_codes(model, x):
         pair = check_affine(model, x)
         trace, codes = _codes(model, laid_out(x, pair))
     for name, two, many in zip(trace.names, pair.pieces, codes, strict=True):
-        if two.shape != (2, *many.shape[1:]) or len(many) != len(x):
+        if two.shape != (len(pair.output), *many.shape[1:]) or len(many) != len(x):
             raise NotPiecewiseAffineError(
                 f"{name} sees {tuple(many.shape)} numbers for {len(x)} points and {tuple(two.shape)} "
-                "for two; the points must stay on the first axis"
+                f"for {len(pair.output)}; the points must stay on the first axis"
             )
-    compare(flat(trace.output)[:1], flat(pair.output)[1:], BESIDE)
+    compare(flat(trace.output)[:1], flat(pair.output)[-1:], BESIDE)
     return RegionCodes(trace.names, [flat(each) for each in codes], len(x))
 
 

@@ -28,7 +28,8 @@ def local_lipschitz(model, x):
 
     Built in chapter 05.
     """
-    _steepest(model, neighbour(widened(model, x)[1]))  # refuses units that bend everywhere
+    wide, points = widened(model, x)
+    _steepest(wide, neighbour(wide, points))  # refuses units that bend everywhere
     A = affine_map(model, x).A
     A = A.reshape(*A.shape[:2], -1)
     return torch.linalg.matrix_norm(A.float() if A.dtype in HALVES else A, ord=2).to(A.dtype)

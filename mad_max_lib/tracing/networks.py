@@ -129,19 +129,23 @@ def explained(model, x, error):
 
 
 @contextmanager
-def forward_alone(is_marked):
+def forward_alone(tracer):
     """An autograd function is its forward; what it says about its derivative is not what it computes."""
     base = torch.autograd.Function
     original = base.__dict__["apply"]
 
     def apply(cls, *args, **kwargs):
-        if not any(map(is_marked, tensors_in((args, kwargs)))):
+        if not any(map(tracer.is_marked, tensors_in((args, kwargs)))):
             return original.__func__(cls, *args, **kwargs)
-        if cls.setup_context is not base.setup_context:
-            return cls.forward(*args, **kwargs)
-        context = torch.autograd.function.FunctionCtx()
-        context.needs_input_grad = (False,) * len(args)
-        return cls.forward(context, *args, **kwargs)
+        before, tracer.differentiates = tracer.differentiates, torch.is_grad_enabled()
+        try:
+            if cls.setup_context is not base.setup_context:
+                return cls.forward(*args, **kwargs)
+            context = torch.autograd.function.FunctionCtx()
+            context.needs_input_grad = (False,) * len(args)
+            return cls.forward(context, *args, **kwargs)
+        finally:
+            tracer.differentiates = before
 
     base.apply = classmethod(apply)
     try:

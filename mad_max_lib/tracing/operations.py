@@ -105,7 +105,7 @@ def dropout(call):
 
 def cast(call):
     for dtype in (a for a in (*call.args, *call.kwargs.values()) if isinstance(a, torch.dtype)):
-        if not dtype.is_floating_point:
+        if not (dtype.is_floating_point or dtype.is_complex):
             return "rounds to whole numbers"
         if dtype in (torch.float16, torch.bfloat16) and any(t.dtype != dtype for t in call.tensors()):
             return f"rounds to {str(dtype).removeprefix('torch.')}"
@@ -138,7 +138,8 @@ AFFINE = {
         upsample_bicubic2d _upsample_bilinear2d_aa _upsample_bicubic2d_aa _fft_r2c _fft_c2r
         _fft_c2c _conj_physical conj_physical _reshape_copy _unsafe_view unfold
         _pack_padded_sequence affine_grid_generator complex unsafe_split unsafe_split_with_sizes
-        unsafe_chunk resolve_conj narrow_copy view_copy""",
+        unsafe_chunk resolve_conj narrow_copy view_copy rot90 block_diag
+        transpose t squeeze unsqueeze as_strided swapaxes""",
         together,
     ),
     **_each(
@@ -192,7 +193,7 @@ QUESTIONS = set(
     isnan isinf isposinf isneginf""".split()
 )
 LOOKS = {"item", "__float__"}  # at a number: what is made of it is compared at another point, too
-LEAVES = {"numpy", "tolist", "__array__", "__dlpack__"}
+LEAVES = {"numpy", "__reduce_ex__", "tolist", "__array__", "__dlpack__"}
 DECIDES = {"__bool__", "__int__", "__index__", "__contains__", "is_nonzero", "equal", "allclose", "nonzero"}
 
 
@@ -206,6 +207,10 @@ class Inside(TorchDispatchMode):
         super().__init__()
         self.call = call
         self.dependent = {place(t): t for t in call.tensors() if call.is_marked(t)}  # kept alive meanwhile
+
+    @classmethod
+    def _should_skip_dynamo(cls):  # else torch loads its compiler, which takes two seconds
+        return False
 
     def is_marked(self, tensor):
         return place(tensor) in self.dependent
@@ -224,7 +229,8 @@ class Inside(TorchDispatchMode):
             if why:
                 self.call.refuse(why if name == self.call.name else f"does {name} inside, which {why}")
             written = [a for a, s in zip(args, func._schema.arguments, strict=False) if _is_written(s)]
-            self.dependent |= {place(t): t for t in (*made, *tensors_in(written))}
+            found = [t for t in (*made, *tensors_in(written)) if t.is_floating_point() or t.is_complex()]
+            self.dependent |= {place(t): t for t in found}
         return output
 
     def _only_looks(self, func, operation, made):

@@ -8,6 +8,7 @@ from scipy.optimize import linprog
 
 from ..checks import check_count
 from .codes import region_codes
+from .comparing import neighbour
 from .networks import copied, settled
 from .tracer import flat, record, run
 
@@ -106,7 +107,7 @@ def polytope(model, x, layers=None):
 
     at_zero, bytes = margins(torch.zeros_like(x))
     G = np.empty((at_zero.shape[1], D))
-    step = max(1, CHUNK // (bytes + at_zero.nbytes))
+    step = max(1, CHUNK // (bytes + at_zero.nbytes)) if len(neighbour(model, x)) == 2 else 1
     for first in range(0, D, step):
         units = torch.eye(D, dtype=x.dtype, device=x.device)[first : first + step]
         G[:, first : first + step] = (at_zero - margins(units.reshape(-1, *x.shape[1:]))[0]).T

@@ -157,6 +157,7 @@ REWRITTEN = {
     "topk": topk,
     "kthvalue": kthvalue,
     "median": median,
+    "nanmedian": median,
     "cummax": cummax,
     "cummin": lambda input, dim: with_places(-cummax(-input, dim)[0]),
     "norm": norm,

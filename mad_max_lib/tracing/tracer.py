@@ -114,9 +114,11 @@ def run(model, x, meet, pass_on=None, see=None, in_training=False, keep=False):
     Trace
     """
     check_network(model, in_training)
+    if not x.is_floating_point():
+        raise TypeError(f"x must hold floating-point numbers, got {x.dtype}; write x.float()")
     tracer = _Tracer(meet, pass_on or Call.result, see, in_training, keep)
     try:
-        with tracer, forward_alone(tracer.is_marked), in_eager_mode():
+        with tracer, forward_alone(tracer), in_eager_mode():
             output = model(
                 tracer.mark(x.clone())
             )  # a network that works in place must not change the caller's
@@ -181,7 +183,7 @@ class _Tracer(TorchFunctionMode):
         self.trace, self.rewriting = Trace(), None  # the call that is being written in terms of others
         self._token = f"_mad_max_{next(self._tokens)}"  # its own: a network may itself run under a tracer
         self._written = {}  # memory of constants into which the network wrote what comes from the input
-        self._differentiates = torch.is_grad_enabled() and not in_training
+        self.differentiates = torch.is_grad_enabled() and not in_training
 
     def mark(self, output):
         for tensor in tensors_in(output):
@@ -233,8 +235,9 @@ class _Tracer(TorchFunctionMode):
     def _as_differentiated(self):
         """Take derivatives although the network switched them off, or saves its tensors in its own way."""
         stack = ExitStack()
-        if self._differentiates and (not torch.is_grad_enabled() or torch.is_inference_mode_enabled()):
+        if torch.is_inference_mode_enabled():
             stack.enter_context(torch.inference_mode(False))
+        if self.differentiates and not torch.is_grad_enabled():
             stack.enter_context(torch.enable_grad())
         if torch.is_grad_enabled() and (self.keep or saved_elsewhere()):
             stack.enter_context(torch.autograd.graph.saved_tensors_hooks(torch.clone, lambda kept: kept))
@@ -250,7 +253,7 @@ class _Tracer(TorchFunctionMode):
             call.refuse("decides by looking at the input")
         if self.see is not None:
             call = self.changed(call, lambda tensor: self.mark(self.see(tensor)))
-        if self._differentiates and any(t.is_inference() for t in call.tensors()):
+        if torch.is_grad_enabled() and any(t.is_inference() for t in call.tensors()):
             parts = (call.args, call.kwargs)
             call.args, call.kwargs = _changed(parts, lambda t: t.clone() if t.is_inference() else t)
         try:
@@ -265,7 +268,9 @@ class _Tracer(TorchFunctionMode):
         if why:
             call.refuse(why)
         output = self.pass_on(call)
-        return output if call.constant else self.mark(output)
+        if not call.constant:  # whole numbers, such as lengths, do not come from the input here
+            self.mark([t for t in tensors_in(output) if t.is_floating_point() or t.is_complex()])
+        return output
 
     def _rewritten(self, call):
         before, self.rewriting = self.rewriting, self.rewriting or call
@@ -298,7 +303,9 @@ def _changed(tree, change):
         return change(tree)
     if isinstance(tree, dict):
         return {key: _changed(part, change) for key, part in tree.items()}
-    return type(tree)(_changed(part, change) for part in tree) if type(tree) in (tuple, list) else tree
+    if isinstance(tree, (tuple, list)):  # a named tuple becomes a plain one
+        return (list if isinstance(tree, list) else tuple)(_changed(part, change) for part in tree)
+    return tree
 
 
 def _write(target, output):

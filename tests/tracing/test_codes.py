@@ -144,7 +144,7 @@ def test_points_must_stay_on_the_first_axis(model):
 
 
 def test_points_must_stay_on_the_first_axis_as_the_message_says():
-    message = r"1:relu sees \(3, 2\) numbers for 2 points and \(3, 2\) for two; the points must stay"
+    message = r"1:relu sees \(3, 2\) numbers for 2 points and \(3, 2\) for 2; the points must stay"
     with refuses(message):
         mm.region_codes(lambda x: torch.relu(x.T).T, at([[1, -2, 3], [4, 5, -6]]))
 
