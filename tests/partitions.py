@@ -10,6 +10,7 @@ from torch.nn import Linear
 from zoo import LARGER, drawn
 
 import mad_max_lib as mm
+from mad_max_lib.plane.tiles import Tiling
 
 SQUARE = (-1, 1, -1, 1)
 every_net = pytest.mark.parametrize("name", LARGER)
@@ -35,6 +36,12 @@ def axes(D=2, origin=0.0):
     """The plane of the first two of D coordinates."""
     u, v = at(torch.eye(D))[:2]
     return mm.Plane(origin + 0 * u, u, v)
+
+
+def tiling(model, plane, bounds, memory=2e9):
+    """How ``partition`` would cut the rectangle."""
+    with torch.no_grad():
+        return Tiling(model, plane, bounds, memory, 1, None)
 
 
 def outputs(p, points):

@@ -18,7 +18,54 @@ import torch
 
 from ..tracing.tracer import flat, run
 from ..tracing.units import Kinked, NotPiecewiseAffineError, Ordered
-from .mesh import Mesh, cut_candidates, cut_kinks
+from .mesh import NOISE, ON, SLACK, Mesh, cut_candidates, cut_kinks
+from .packing import PackedCodes, kind_of, pack
+
+
+class Sizes:
+    """How large the numbers of a network are at 25 points of a rectangle: what counts as zero follows.
+
+    All tiles of a rectangle share them, so that the regions are the same whatever the tiles.
+
+    Attributes
+    ----------
+    largest : list of float, the largest number of all before each nonlinear call
+    units : list of arrays, the largest value of each kink function of a call, or of each unit's candidates
+    bytes : int, what all tensors of one point take
+    """
+
+    def __init__(self, model, plane, bounds):
+        s, t = (np.linspace(*ends, 5) for ends in (bounds[:2], bounds[2:]))
+        x = plane.points(np.stack(np.meshgrid(s, t), -1).reshape(25, 2))
+        self.largest, self.units = [x.abs().max().item()], []
+        self.bytes = run(model, x, self._meet).bytes // 25
+
+    def _meet(self, unit, call):
+        if isinstance(unit, (Kinked, Ordered)):
+            parts = [(function, None) for function in unit.kink_functions()]
+        else:
+            parts = map(unit.piece_values, range(unit.count))
+        tops = []
+        for values, absent in parts:
+            if len(values) != 25:
+                raise NotPiecewiseAffineError(
+                    f"{call.index + 1}:{call.name} does not keep the points on the first axis"
+                )
+            top = flat(values).abs().amax(0)
+            tops.append((top if absent is None else top.masked_fill(absent, 0)).cpu().numpy())
+        self.units.append(np.concatenate(tops) if absent is None else np.max(tops, 0))
+        output, _ = unit.choose()
+        self.largest.append(max(self.largest[-1], largest(output)))
+        return output
+
+    def zero(self, call, size):
+        """Below which value each function of a call counts as zero, after numbers up to ``size``."""
+        return np.maximum(ON * self.units[call], NOISE * max(self.largest[call], size / SLACK))
+
+
+def largest(tensor):
+    """The largest absolute value."""
+    return max(abs(end.item()) for end in tensor.aminmax()) if tensor.numel() else 0.0
 
 
 class CutAnew:
@@ -27,16 +74,16 @@ class CutAnew:
     Attributes
     ----------
     mesh : Mesh
-    names : list of str, the nonlinear calls
-    codes : list of (F, units) arrays, the piece of every unit in every face, one a call
+    codes : PackedCodes, the piece of every unit in every face
     values : (V, C) array, the outputs at the vertices
     """
 
-    def __init__(self, plane, bounds):
+    def __init__(self, plane, bounds, sizes, limit=np.inf):
         left, right, bottom, top = bounds
         self.mesh = Mesh(np.array([[left, bottom], [right, bottom], [right, top], [left, top]], float))
-        self.plane, self.codes = plane, []
-        self.size = self.points().abs().max().item()  # the largest number so far
+        self.mesh.limit = limit
+        self.plane, self.sizes, self.codes = plane, sizes, PackedCodes([], [], np.zeros((1, 0), np.uint64))
+        self.size = largest(self.points())  # the largest number so far
 
     def points(self):
         """The inputs at the vertices."""
@@ -57,7 +104,8 @@ class CutAnew:
         return unit.choose()[0]
 
     def _finished(self, trace):
-        self.names, self.values = trace.names, self.mesh.extend(flat(trace.output).cpu().numpy())
+        self.codes.names, self.values = trace.names, self.mesh.extend(flat(trace.output).cpu().numpy())
+        self.mesh.limit, self.mesh.added = np.inf, []
         return self
 
     def cut(self, unit, call):
@@ -68,21 +116,22 @@ class CutAnew:
             raise NotPiecewiseAffineError(
                 f"{call.index + 1}:{call.name} does not keep the points on the first axis"
             )
+        zero = self.sizes.zero(call.index, self.size)
         if bends:
             functions = [flat(function).cpu().numpy() for function in unit.kink_functions()]
-            h, above, origin = cut_kinks(self.mesh, functions, self.size)
+            h, above, origin = cut_kinks(self.mesh, functions, zero)
             codes = unit.codes_from(above)
             u = h if unit.u_is_first else self.mesh.extend(flat(first).cpu().numpy())
             u = torch.from_numpy(u).to(first.device).reshape(len(u), *first.shape[1:])
             output, _ = replace(unit, u=u).choose()
         else:
             candidates = ([part.cpu().numpy() for part in unit.piece_values(r)] for r in range(unit.count))
-            best, codes, origin = cut_candidates(self.mesh, candidates, self.size)
+            best, codes, origin = cut_candidates(self.mesh, candidates, zero)
             output = torch.from_numpy(best).to(first.device).reshape(len(best), *unit.shape)
-        self.codes = [earlier[origin] for earlier in self.codes] + [codes]
-        self.size = (
-            max(self.size, *(abs(end.item()) for end in output.aminmax())) if output.numel() else self.size
-        )
+        kind = kind_of(unit.count)
+        rows = np.concatenate([self.codes.rows[origin], pack(codes, kind)], 1)
+        self.codes = PackedCodes([], [*self.codes.layout, (codes.shape[1], kind)], rows)
+        self.size = max(self.size, largest(output))
         return output
 
 

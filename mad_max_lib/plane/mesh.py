@@ -2,8 +2,15 @@
 
 import numpy as np
 
+from .packing import numbered, unpacked, words
+
 ON = 1e-11  # a vertex lies on a line if the function is this small there, relative to its largest value,
 NOISE = 1e-12  # or this small relative to the numbers that it was computed from
+SLACK = 100  # these are known from a few points; what a mesh itself meets may be so many times as large
+
+
+class TooLarge(BaseException):
+    """The mesh would get more vertices than its limit; no error, so that no network on the way catches it."""
 
 
 class Mesh:
@@ -28,6 +35,7 @@ class Mesh:
         corner = np.arange(n)
         self.xy, self.ends, self.added = polygon, np.stack([corner, (corner + 1) % n], 1), []
         self.vertex, self.edge, self.start = corner, corner, np.array([0, n])
+        self.limit = np.inf  # of vertices
 
     def extend(self, values):
         """Values at the first vertices, (V_0, ...), interpolated to all of them."""
@@ -112,6 +120,8 @@ class Mesh:
         apart[1:] = (which[1:] > which[:-1]) | (t[1:] - t[:-1] > np.maximum(blur[1:], blur[:-1]))
         number, which, t = np.cumsum(apart) - 1, which[apart], t[apart]
         a, b, V, E, M = a[which], b[which], self._V, self._E, len(t)
+        if V + M > self.limit:
+            raise TooLarge
         h = self._h[a]
         h += t[:, None] * (self._h[b] - h)
         h[number, unit] = 0
@@ -148,37 +158,38 @@ class Mesh:
         │  5  ┊  5  │  ─▶  │     5     │   other edge is outer. From corner to corner along the outer edges,
         └─────┴─────┘      └───────────┘   all groups at once, a step a round, new faces are walked around.
         """
-        _, kept, group = np.unique(label, return_index=True, return_inverse=True)
-        n, sizes = len(kept), np.diff(self.start)
-        if n < len(sizes):
-            owner = np.repeat(group, sizes)
-            _, place, times = np.unique(
-                owner * len(self.ends) + self.edge, return_inverse=True, return_counts=True
-            )
-            outer = np.flatnonzero(times[place] == 1)
-            a, b = self.ends[self.edge[outer]].T
-            begin, owner = self.vertex[outer], owner[outer]
-            key, V = owner * len(self.xy) + begin, len(self.xy)
-            order = np.argsort(key)
-            follow = order[np.searchsorted(key[order], owner * V + np.where(begin == a, b, a))]
-            _, head = np.unique(owner, return_index=True)
-            steps, here, faces = [], head, np.arange(n)
-            while len(here):
-                if len(steps) > len(outer):
-                    raise RuntimeError("faces of one label do not join to convex ones")
-                steps.append((faces, outer[here]))
-                here = follow[here]
-                faces, here = faces[here != head[faces]], here[here != head[faces]]
-            face, corner = (np.concatenate(part) for part in zip(*steps, strict=True))
-            order = np.argsort(face, kind="stable")
-            corner = corner[order]
-        else:
-            corner, face = _corners(self.start, kept), np.repeat(np.arange(n), sizes[kept])
-        self.vertex, self.edge = self.vertex[corner], self.edge[corner]
-        self.start = np.concatenate([[0], np.cumsum(np.bincount(face, minlength=n))])
-        used, self.edge = np.unique(self.edge, return_inverse=True)
-        self.ends = self.ends[used]
-        return kept
+        _, group, times = np.unique(label, return_inverse=True, return_counts=True)
+        alone = times[group] == 1
+        vertex, edge, start = _faces(self.vertex, self.edge, self.start, ~alone)
+        _, first, group = np.unique(group[~alone], return_index=True, return_inverse=True)
+        owner = np.repeat(group, np.diff(start))
+        _, place, times = np.unique(owner * len(self.ends) + edge, return_inverse=True, return_counts=True)
+        outer = np.flatnonzero(times[place] == 1)
+        begin, owner, V = vertex[outer], owner[outer], len(self.xy)
+        key = owner * V + begin
+        order = np.argsort(key)
+        follow = order[np.searchsorted(key[order], owner * V + self.ends[edge[outer]].sum(1) - begin)]
+        _, head = np.unique(owner, return_index=True)
+        steps, here, faces = [(head[:0], head[:0])], head, np.arange(len(head))
+        while len(here) and len(steps) <= len(outer):
+            steps.append((faces, outer[here]))
+            here = follow[here]
+            faces, here = faces[here != head[faces]], here[here != head[faces]]
+        face, corner = (np.concatenate(part) for part in zip(*steps, strict=True))
+        if len(here) or len(corner) != len(outer):
+            raise RuntimeError("faces of one label do not join to convex ones")
+        corner, sizes = corner[np.argsort(face, kind="stable")], np.bincount(face, minlength=len(first))
+        rest, rest_edge, start = _faces(self.vertex, self.edge, self.start, alone)
+        self.vertex = np.concatenate([rest, vertex[corner]])
+        self.rename_edges(np.concatenate([rest_edge, edge[corner]]))
+        self.start = np.concatenate([[0], np.cumsum(np.concatenate([np.diff(start), sizes]))])
+        return np.concatenate([np.flatnonzero(alone), np.flatnonzero(~alone)[first]])
+
+    def rename_edges(self, edge):
+        """Take these edges of the corners, and leave out those that no corner has."""
+        used = np.zeros(len(self.ends), bool)
+        used[edge] = True
+        self.edge, self.ends = (np.cumsum(used) - 1)[edge], self.ends[used]
 
     def sides(self):
         """The two faces along each edge, (E, 2); -1 outside."""
@@ -189,8 +200,8 @@ class Mesh:
         return sides
 
 
-def cut_kinks(mesh, functions, size):
-    """Cut along the kink functions of U units, (V, U) a kink, made from numbers up to ``size``.
+def cut_kinks(mesh, functions, on):
+    """Cut along the kink functions of U units, (V, U) a kink, which are zero below ``on``.
 
     Returns the first of them at all vertices, the codes, and which face each one was before.
     """
@@ -199,25 +210,21 @@ def cut_kinks(mesh, functions, size):
         faces = np.arange(len(mesh.start) - 1)
         return mesh.extend(functions[0]), np.zeros((len(faces), 0), np.uint8), faces
     h = functions[0] if len(functions) == 1 else np.concatenate(functions, 1)
-    h, above, origin = mesh.cut(h, np.maximum(ON * np.maximum(h.max(0), -h.min(0)), NOISE * size))
-    return (
-        h[:, :U],
-        _unpack(above, len(functions) * U).reshape(-1, len(functions), U).sum(1, dtype=np.uint8),
-        origin,
-    )
+    h, above, origin = mesh.cut(h, np.maximum(on, ON / SLACK * np.maximum(h.max(0), -h.min(0))))
+    above = unpacked(above, len(functions) * U)
+    return h[:, :U], above.reshape(-1, len(functions), U).sum(1, dtype=np.uint8), origin
 
 
-def cut_candidates(mesh, candidates, size):
-    """A running maximum over candidates (V, U): cut where one overtakes the largest of those before it."""
+def cut_candidates(mesh, candidates, on):
+    """A running maximum over candidates (V, U), cut where one overtakes the largest of those before it."""
     best, missing = next(candidates)
     missing = missing & np.ones(best.shape[1], bool)
-    faces, on = len(mesh.start) - 1, np.full(best.shape[1], NOISE * size)
-    origin, codes = np.arange(faces), np.zeros((faces, best.shape[1]), np.uint8)
+    origin, codes = np.arange(len(mesh.start) - 1), np.zeros((len(mesh.start) - 1, best.shape[1]), np.uint8)
     for r, (candidate, absent) in enumerate(candidates, 1):
         candidate, absent = mesh.extend(candidate), absent & np.ones(best.shape[1], bool)
         codes = codes.astype(np.int64) if r == 256 else codes
         lead = candidate - best
-        on = np.maximum(on, ON * np.maximum(abs(candidate).max(0), abs(best).max(0)))
+        on = np.maximum(on, ON / SLACK * np.maximum(abs(candidate).max(0), abs(best).max(0)))
         lead[:, absent] = -1
         lead[:, missing & ~absent] = 1
         some = np.flatnonzero((lead > on).any(0))  # the others overtake nowhere
@@ -225,15 +232,11 @@ def cut_candidates(mesh, candidates, size):
             certain = np.where(missing, 0, on)
             _, above, came = mesh.cut(lead[:, some], certain[some])
             codes, origin = codes[came], origin[came]
-            codes[:, some] = np.where(_unpack(above, len(some)), r, codes[:, some])
+            codes[:, some] = np.where(unpacked(above, len(some)), r, codes[:, some])
             best, candidate = mesh.extend(best), mesh.extend(candidate[:, some])
             best[:, some] = np.where(missing[some], candidate, np.maximum(best[:, some], candidate))
             missing = missing & absent
-    random = np.random.default_rng(0).integers(2**63, size=codes.shape[1] + 1, dtype=np.uint64)
-    label = (
-        codes.astype(np.uint64) @ random[1:] + origin.astype(np.uint64) * random[0]
-    )  # equal codes, equal label
-    kept = mesh.merge(label)
+    kept = mesh.merge(numbered(np.concatenate([words(codes), words(origin[:, None])], 1)))
     return best, codes[kept], origin[kept]
 
 
@@ -264,18 +267,14 @@ def _bits(words):
     return row[which], 64 * word[which] + bit
 
 
-def _unpack(words, U):
-    """The first U bits of each row: (F, U) of 0 and 1."""
-    return np.unpackbits(words.view(np.uint8), axis=1, count=U, bitorder="little")
-
-
-def _corners(start, faces):
-    """Where the corners of the given faces are, face after face."""
-    sizes = np.diff(start)[faces]
-    return np.repeat(start[faces] - np.cumsum(sizes) + sizes, sizes) + np.arange(sizes.sum())
-
-
 def _faces(vertex, edge, start, chosen):
     """The corners of the chosen faces, and where each face begins among them."""
     corner = np.repeat(chosen, np.diff(start))
     return vertex[corner], edge[corner], np.concatenate([[0], np.cumsum(np.diff(start)[chosen])])
+
+
+def following(vertex, start):
+    """The corner after each corner of every face."""
+    after = np.append(vertex[1:], 0)
+    after[start[1:] - 1] = vertex[start[:-1]]
+    return after

@@ -22,6 +22,7 @@ from partitions import (
     map_at,
     outputs,
     random_points,
+    tiling,
 )
 from torch import nn
 from torch.nn import Hardtanh, Linear, ReLU, Sequential
@@ -53,7 +54,7 @@ KEEPS_SHAPE = [  # networks that bear new points on the way
 @pytest.mark.parametrize("name", KEEPS_SHAPE)
 def test_points_may_join_on_the_way(name):
     model, plane, bounds = in_a_plane(name)
-    joined, anew = (partition_by(way, model, plane, bounds) for way in (Cut, CutAnew))
+    joined, anew = (partition_by(way, tiling(model, plane, bounds)) for way in (Cut, CutAnew))
     assert_same(by_code(joined), by_code(anew))
     assert joined.codes.names == anew.codes.names
     order, other = (sorted(range(len(p)), key=p.codes.all().tolist().__getitem__) for p in (joined, anew))
@@ -151,7 +152,7 @@ COUNTING = [viewed, with_zero_state, expanded, with_ones, with_alias, part_in_pl
 def test_a_network_may_count_its_points_by_hand(function):
     parts = {"a": Linear(2, 6), "b": Linear(6, 6), "out": Linear(6, 3), "rnn": nn.RNN(1, 6, 2, "relu")}
     model, bounds = drawn(Net(function, **parts), seed=3), (-3, 3, -2, 4)
-    p, anew = mm.partition(model, bounds=bounds), partition_by(CutAnew, model, axes(), bounds)
+    p, anew = mm.partition(model, bounds=bounds), partition_by(CutAnew, tiling(model, axes(), bounds))
     p.check()
     assert_same(by_code(p), by_code(anew))
     assert len(p) > 6
@@ -174,10 +175,11 @@ def test_points_join_in_one_run():
     model = mlp(2, 6, 6, 6, 6, 6, 2)
     p = mm.partition(lambda x: runs.append(len(x)) or model(x))
     assert (
-        len(runs) == 4 and runs[:2] == [2, 4] and runs[3] == 1
-    )  # a trial, one to cut, two to compare at centres
+        len(runs) == 4 and runs[:2] == [25, 4] and runs[3] == 1
+    )  # one to learn the sizes, one to cut, two to compare at centres
+    anew = tiling(lambda x: runs.append(len(x)) or model(x), axes(), SQUARE)
     runs.clear()
-    partition_by(CutAnew, lambda x: runs.append(len(x)) or model(x), axes(), SQUARE)
+    partition_by(CutAnew, anew)
     assert len(runs) == 8 and runs[0] == 4 and sorted(runs[:-2]) == runs[:-2]
     assert len(p) == len(mm.partition(model))
 

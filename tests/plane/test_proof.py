@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 import torch
 from helpers import mlp
-from partitions import SQUARE, axes, every_net, partitioned
+from partitions import SQUARE, axes, every_net, partitioned, tiling
 
 import mad_max_lib as mm
 from mad_max_lib.plane.cutting import Cut
-from mad_max_lib.plane.regions import Partition
+from mad_max_lib.plane.packing import PackedCodes, pack
+from mad_max_lib.plane.partitions import Partition
 
 
 @every_net
@@ -24,17 +25,17 @@ def test_the_proof_holds(name):
 
 
 def swap_codes(parts):
-    for codes in parts["codes"]:
-        codes[[1, 4]] = codes[[4, 1]]
+    rows = parts["codes"].rows
+    rows[[1, 4]] = rows[[4, 1]]
 
 
 def repeat_code(parts):
-    for codes in parts["codes"]:
-        codes[1] = codes[4]
+    rows = parts["codes"].rows
+    rows[1] = rows[4]
 
 
 def flip_one_bit(parts):
-    parts["codes"][1][2, 3] ^= 1
+    parts["codes"].rows[2, 1] ^= np.uint64(1 << 3)  # call 1, unit 3
 
 
 def keep(parts, faces):
@@ -42,15 +43,15 @@ def keep(parts, faces):
     corners = np.concatenate([np.arange(*mesh.start[[f, f + 1]]) for f in faces])
     mesh.vertex, mesh.edge = mesh.vertex[corners], mesh.edge[corners]
     mesh.start = np.concatenate([[0], np.cumsum(np.diff(mesh.start)[faces])])
-    parts["codes"] = [codes[faces] for codes in parts["codes"]]
+    parts["codes"] = parts["codes"].of(faces)
 
 
 def drop_face(parts):
-    keep(parts, np.delete(np.arange(len(parts["codes"][0])), 5))
+    keep(parts, np.delete(np.arange(len(parts["codes"].rows)), 5))
 
 
 def double_face(parts):
-    keep(parts, np.append(np.arange(len(parts["codes"][0])), 5))
+    keep(parts, np.append(np.arange(len(parts["codes"].rows)), 5))
 
 
 def move_vertex(parts):
@@ -95,9 +96,9 @@ TAMPERED = {
 @torch.no_grad()
 def test_the_proof_fails_for_what_is_wrong(tamper):
     model, plane = mlp(2, 8, 8, 3), axes()
-    cut = Cut(plane, SQUARE).run(model)
-    parts = dict(model=model, plane=plane, bounds=SQUARE, mesh=cut.mesh, names=cut.names, codes=cut.codes,
-                 values=cut.values)  # fmt: skip
+    cut = tiling(model, plane, SQUARE).cut(Cut)
+    parts = dict(model=model, plane=plane, bounds=SQUARE, mesh=cut.mesh, codes=cut.codes, values=cut.values,
+                 rows=10)  # fmt: skip
     Partition(**copy.deepcopy(parts)).check()
     tamper(parts)
     with pytest.raises((AssertionError, mm.NotPiecewiseAffineError), match=TAMPERED[tamper]):
@@ -117,9 +118,11 @@ def test_the_proof_fails_for_a_wrong_map(part):
 def test_the_proof_looks_at_all_pieces(name):
     for call in range(len(partitioned(name).codes)):
         p = copy.copy(partitioned(name))
-        p.codes = copy.deepcopy(p.codes)
-        pieces = int(p.codes[call].max())
+        codes = [each.numpy() for each in p.codes]
+        pieces = int(codes[call].max())
         assert pieces > 0
-        p.codes[call][7] = (p.codes[call][7] + 1) % (pieces + 1)
+        codes[call][7] = (codes[call][7] + 1) % (pieces + 1)
+        packed = [pack(each, kind) for each, (_, kind) in zip(codes, p.codes.layout, strict=True)]
+        p.codes = PackedCodes(p.codes.names, p.codes.layout, np.concatenate(packed, 1))
         with pytest.raises(AssertionError, match="codes are wrong"):
             p.check()

@@ -1,0 +1,117 @@
+"""A rectangle cut in tiles, so that only so many points are in flight at once; side by side on joblib."""
+
+import re
+from numbers import Real
+
+import joblib
+from tqdm.auto import tqdm
+
+from .cutting import Sizes
+from .joining import join
+from .mesh import TooLarge
+
+FAST = 2**26  # bytes in flight: with more of them a processor's caches do not help
+COPIES = 3  # how often the numbers of a run are in memory: old and new, and those that make up a cut
+FEWEST = 64  # points that a tile must be able to hold
+UNITS = {"B": 1, "KB": 1e3, "MB": 1e6, "GB": 1e9, "TB": 1e12}
+
+
+class MemoryTooSmall(ValueError):
+    """The ``memory`` that was given does not hold even a small tile."""
+
+
+def check_memory(memory):
+    """The number of bytes that ``"500 MB"`` or a number of bytes stands for."""
+    words = re.fullmatch(r"\s*([\d.]+)\s*([KMGT]?B)\s*", memory, re.I) if isinstance(memory, str) else None
+    try:
+        number = float(words[1]) * UNITS[words[2].upper()] if words else memory
+    except ValueError:
+        number = None
+    if isinstance(number, Real) and not isinstance(number, bool) and 1 <= number < float("inf"):
+        return number
+    raise ValueError(f'memory must be a text like "2 GB" or a number of bytes of at least 1, got {memory!r}')
+
+
+class Tiling:
+    """How a network is cut in a rectangle.
+
+    Attributes
+    ----------
+    rows : int, how many points may be in flight at once
+    """
+
+    def __init__(self, model, plane, bounds, memory, n_jobs, progress):
+        self.model, self.plane, self.bounds, self.n_jobs, self.progress = (
+            model,
+            plane,
+            bounds,
+            n_jobs,
+            progress,
+        )
+        self.sizes = Sizes(model, plane, bounds)
+        share = memory / joblib.effective_n_jobs(n_jobs) if n_jobs != 1 else memory
+        self.most = int(share / (COPIES * self.sizes.bytes))
+        self.rows = min(self.most, max(FEWEST, FAST // self.sizes.bytes))
+        if self.most < FEWEST:
+            raise MemoryTooSmall(
+                f"memory must be at least {FEWEST * COPIES * self.sizes.bytes * memory / share / 1e6:.0f} MB "
+                f"for this network, got {memory / 1e6:.3g} MB"
+            )
+
+    def cut(self, way):
+        """The rectangle, cut: in one tile, if it fits, or in four with as many as it takes in each."""
+        try:
+            return self._cut(way, self.bounds, 0)
+        except TooLarge:
+            pass
+        for middle in (0.5, 0.4621, 0.5347):  # others, should rounding tear a region at a border
+            try:
+                return join(self._in_tiles(way, middle), self.bounds)
+            except RuntimeError as error:
+                torn = error
+                if "do not join" not in str(error):
+                    raise
+        raise torn
+
+    def _cut(self, way, bounds, depth):
+        limit = min(self.most, self.rows << max(0, depth - 8))  # very many regions may meet in one point
+        return way(self.plane, bounds, self.sizes, limit).run(self.model)
+
+    def _in_tiles(self, way, middle):
+        tiles = quarters(self.bounds, middle)
+        if self.n_jobs != 1:
+            tiles = [part for tile in tiles for part in quarters(tile, middle)]
+        delay = 0 if self.progress else 3
+        form, quiet = "{desc} {percentage:3.0f}%|{bar}| {elapsed}<{remaining}", self.progress is False
+        bar = tqdm(total=100, desc="area cut", bar_format=form, delay=delay, disable=quiet, leave=False)
+        with bar:
+            if self.n_jobs == 1:
+                return [cut for tile in tiles for cut in self._leaves(way, middle, tile, 1, bar.update)]
+            parallel = joblib.Parallel(self.n_jobs, batch_size=1)
+            parallel.print_progress = lambda: bar.update(100 / len(tiles))
+            return parallel(joblib.delayed(self._joined)(way, middle, tile) for tile in tiles)
+
+    def _joined(self, way, middle, bounds):
+        return join(self._leaves(way, middle, bounds, 2), bounds)
+
+    def _leaves(self, way, middle, bounds, depth, tell=lambda percent: None):
+        """The cuts of a tile, or of the tiles in it, where it does not fit."""
+        try:
+            cuts = [self._cut(way, bounds, depth)]
+        except TooLarge:
+            if depth > 24:
+                raise MemoryTooSmall(
+                    f"memory must be more than {self.most * COPIES * self.sizes.bytes / 1e6:.0f} MB "
+                    f"for the regions that meet at {bounds[0]}, {bounds[2]}"
+                ) from None
+            parts = quarters(bounds, middle)
+            return [cut for part in parts for cut in self._leaves(way, middle, part, depth + 1, tell)]
+        tell(100 / 4**depth)
+        return cuts
+
+
+def quarters(bounds, middle):
+    """The four parts of a rectangle."""
+    left, right, bottom, top = bounds
+    x, y = left + middle * (right - left), bottom + middle * (top - bottom)
+    return [(left, x, bottom, y), (x, right, bottom, y), (left, x, y, top), (x, right, y, top)]
