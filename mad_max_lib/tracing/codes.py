@@ -87,6 +87,8 @@ def region_codes(model, x):
     with torch.no_grad():
         pair = check_affine(model, x)
         trace, codes = _codes(model, laid_out(x, pair))
+    if len(x) == len(pair.output) == 1:  # a network of a single graph may have its nodes on the first axis
+        return RegionCodes(trace.names, [each.reshape(1, -1) for each in codes], 1)
     for name, two, many in zip(trace.names, pair.pieces, codes, strict=True):
         if two.shape != (len(pair.output), *many.shape[1:]) or len(many) != len(x):
             raise NotPiecewiseAffineError(

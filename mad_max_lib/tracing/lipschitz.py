@@ -3,10 +3,22 @@
 import torch
 
 from .affine_maps import affine_map
-from .comparing import neighbour
+from .comparing import check_affine, neighbour
 from .networks import HALVES, settled, widened
+from .operations import CONVOLUTIONS, place, tensors_in
 from .tracer import run
 from .units import Pool
+
+# How functions are told apart by how they move numbers.
+JOIN = set("cat concat concatenate stack hstack vstack".split())
+MOVE = set(
+    """
+    view reshape flatten unflatten squeeze unsqueeze transpose permute movedim T mT t chunk split unbind
+    select narrow contiguous clone flip roll to view_as reshape_as ravel constant_pad_nd""".split()
+)
+SCALE = set("add sub rsub __rsub__ neg mul div true_divide batch_norm dropout expand".split())
+BY_CHANNEL = set("avg_pool1d avg_pool2d avg_pool3d adaptive_avg_pool2d interpolate".split())
+LARGEST = 2**21  # entries of a matrix whose norm is computed
 
 
 @settled()
@@ -29,29 +41,42 @@ def local_lipschitz(model, x):
     Built in chapter 05.
     """
     wide, points = widened(model, x)
-    _steepest(wide, neighbour(wide, points))  # refuses units that bend everywhere
+    run(wide, neighbour(wide, points), _choose)  # refuses units that bend everywhere
     A = affine_map(model, x).A
     A = A.reshape(*A.shape[:2], -1)
     return torch.linalg.matrix_norm(A.float() if A.dtype in HALVES else A, ord=2).to(A.dtype)
 
 
-@settled()
-def lipschitz_bound(model, x):
-    """A bound on how fast the output can change anywhere: the product of the layers' spectral norms.
+def _choose(unit, call):
+    unit.steepest()
+    return unit.choose()[0]
 
-    An affine layer counts with the norm of its matrix, a nonlinearity with its steepest slope, a max-pooling
-    with the square root of how many of its windows can share an entry.
+
+@settled()
+@torch.no_grad()
+def lipschitz_bound(model, x):
+    """A bound on how fast the output can change anywhere; along a chain, the product of its spectral norms.
+
+    An affine function counts with the norm of its matrix, a nonlinearity with its steepest slope, a
+    max-pooling with the square root of how many of its windows can share an entry. Where branches meet,
+    their bounds add up, in a concatenation as the sides of a box do. A convolution whose matrix is large
+    counts with the norm of its kernel on a torus, which is at least as large.
 
     Source: Balestriero and Baraniuk, *Mad Max*, the Lipschitz constant of a composition of MASOs.
 
     Parameters
     ----------
-    model : nn.Sequential, whose layers may be such chains themselves
+    model : nn.Module or callable, continuous and piecewise affine, in eval mode
     x : (N, *input) tensor, of which one point is used, to see the sizes
 
     Returns
     -------
     float
+
+    Raises
+    ------
+    NotPiecewiseAffineError
+        A function is not piecewise affine, or no bound for it is known; the error names it.
 
     Examples
     --------
@@ -61,38 +86,100 @@ def lipschitz_bound(model, x):
 
     Built in chapter 05.
     """
-    if not isinstance(model, torch.nn.Sequential):
-        raise TypeError(
-            f"model must be an nn.Sequential, whose layers form a chain, got {type(model).__name__}"
-        )
-    bound, x = 1.0, widened(model, x)[1][:1]
-    for layer in model:
-        with torch.no_grad():
-            trace, slope, shares = _steepest(layer, x)
-        if isinstance(layer, torch.nn.Sequential):
-            bound *= lipschitz_bound(layer, x)
-        elif not trace.names:
-            bound *= local_lipschitz(layer, x).item()
-        elif len(trace.functions) == 1 and (
-            shares or trace.output.numel() <= x.numel()
-        ):  # else it repeats its input
-            bound *= slope
-        else:
-            raise TypeError(
-                f"layers must be affine or a nonlinearity alone, got {type(layer).__name__} with both"
+    model, x = widened(model, x)
+    check_affine(model, x)
+    bounds = {}  # of all that lies in one place of memory; the tensors are kept, so that places stay theirs
+
+    def so_far(tensor):
+        return bounds[place(tensor)][0]
+
+    def note(call, output, bound):
+        written = call.args[:1] if call.inplace else ()
+        if any(t._is_view() for t in written) or call.name == "__setitem__":
+            call.refuse(
+                "writes into a part of a tensor, for which no bound is known; join parts by torch.cat"
             )
-        x = trace.output
-    return bound
-
-
-def _steepest(model, x):
-    """The run, the product of its calls' steepest slopes, and whether these count shared entries."""
-    slope, shares = 1.0, False
+        for tensor in tensors_in((output, written)):
+            before = bounds.get(place(tensor), (0.0,))[0]
+            bounds[place(tensor)] = max(bound, before), tensor
+        return output
 
     def meet(unit, call):
-        nonlocal slope, shares
-        slope *= unit.steepest()
-        shares = isinstance(unit, Pool)
-        return unit.choose()[0]
+        output, spread = unit.choose()[0], 0.0
+        for t in filter(call.is_marked, call.tensors()):
+            copies = 1 if isinstance(unit, Pool) else max(1, output.numel() / t.numel())  # pools count them
+            spread += so_far(t) ** 2 * copies
+        return note(call, output, unit.steepest() * spread**0.5)
 
-    return run(model, x, meet), slope, shares
+    def pass_on(call):
+        varied = [t for t in call.tensors() if call.is_marked(t)]
+        if call.name in JOIN:
+            bound = sum(so_far(t) ** 2 for t in varied) ** 0.5
+        else:
+            bound = sum(so_far(t) * _norm(call, t) for t in {id(t): t for t in varied}.values())
+        return note(call, call.result(), bound)
+
+    def begin(x):
+        bounds[place(x)] = 1.0, x
+        return model(x)
+
+    return float(so_far(run(begin, x[:1], meet, pass_on).output))
+
+
+def _norm(call, tensor):
+    """The spectral norm of an affine call as a function of one of its tensors."""
+    index = call.args[1] if call.name == "__getitem__" else ()
+    whole = not tensors_in(index if isinstance(index, tuple) else (index,))  # else entries may be repeated
+    if call.name in MOVE or (call.name == "__getitem__" and whole):
+        return 1.0
+    if call.name == "linear" and tensor is call.args[0]:
+        return _largest(call.argument(1, "weight"))
+
+    def function(values):
+        output = call.changed(lambda t: values if t is tensor else torch.zeros_like(t)).result()
+        return output if isinstance(output, torch.Tensor) else torch.cat([part.flatten() for part in output])
+
+    zero = torch.zeros_like(tensor)
+    if call.name in BY_CHANNEL:
+        zero = zero[:, :1]
+    at_zero = function(zero)
+    if call.name in SCALE:
+        copies = max(1, at_zero.numel() / zero.numel())
+        return (function(zero + 1) - at_zero).abs().max().item() * copies**0.5
+    if at_zero.numel() * zero.numel() <= LARGEST:
+        matrix = torch.autograd.functional.jacobian(function, zero, vectorize=True)
+        return _largest(matrix.reshape(at_zero.numel(), -1))
+    if call.name in CONVOLUTIONS and "transpose" not in call.name:
+        details = ((3, "stride"), (5, "dilation"), (6, "groups"))
+        how = (call.argument(k, name, 1) for k, name in details)
+        return _norm_on_torus(tensor.shape[2:], call.argument(1, "weight"), *how)
+    call.refuse(f"has a matrix of {at_zero.numel()} x {zero.numel()} numbers, too large for its norm")
+
+
+def _norm_on_torus(sizes, weight, stride, dilation, groups):
+    """The norm of a convolution on a torus so large that it does not meet itself: one matrix a frequency.
+
+    With stride s it is one of stride 1 on s times as many channels, one for each remainder of a place by s.
+    """
+    d = len(sizes)
+    stride, dilation = ([n] * d if isinstance(n, int) else n for n in (stride, dilation))
+    kernel, torus = weight, []
+    for size, step, spread in zip(sizes, stride, dilation, strict=True):
+        length = -(-((kernel.shape[2] - 1) * spread + 1) // step) * step  # a multiple of the stride
+        wide = kernel.new_zeros(*kernel.shape[:2], length, *kernel.shape[3:])
+        wide[:, :, : (kernel.shape[2] - 1) * spread + 1 : spread] = kernel
+        kernel = (
+            wide.unflatten(2, (-1, step)).movedim(3, 2).flatten(1, 2).movedim(2, -1)
+        )  # the next axis first
+        torus.append(-(-size // step) + length // step)
+    response = (
+        torch.fft.fftn(kernel, s=torus, dim=tuple(range(2, 2 + d))).flatten(2).unflatten(0, (groups, -1))
+    )
+    return _largest(response.movedim(-1, 0))
+
+
+def _largest(matrices):
+    """The largest singular value of all matrices, from products, which takes a fraction of the time."""
+    tall = matrices.shape[-2] > matrices.shape[-1]
+    products = matrices.mH @ matrices if tall else matrices @ matrices.mH
+    return torch.linalg.eigvalsh(products).max().clamp(min=0).sqrt().item()

@@ -190,7 +190,7 @@ QUESTIONS = set(
     requires_grad requires_grad_ retain_grad register_hook grad_fn get_device element_size itemsize nbytes
     __repr__ __str__ __format__ names has_names is_meta is_xpu is_inference is_conj is_neg is_signed _version
     _is_view data_ptr is_same_size sym_size _assert_tensor_metadata __hash__ is_shared is_pinned isfinite
-    isnan isinf isposinf isneginf""".split()
+    isnan isinf isposinf isneginf untyped_storage""".split()
 )
 LOOKS = {"item", "__float__"}  # at a number: what is made of it is compared at another point, too
 LEAVES = {"numpy", "__reduce_ex__", "tolist", "__array__", "__dlpack__"}

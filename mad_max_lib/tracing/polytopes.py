@@ -97,9 +97,10 @@ def polytope(model, x, layers=None):
         found = []
 
         def meet(unit, call):
-            held = pieces[call.index].expand(len(probes), *pieces[call.index].shape[1:])
+            held = pieces[call.index]
+            held = held if len(probes) == 1 else held.expand(len(probes), *held.shape[1:])
             if call.index in range(len(names) if layers is None else layers):
-                found.append(flat(unit.margins(held)))
+                found.append(unit.margins(held).reshape(len(probes), -1))
             return unit.held(held)
 
         trace = run(model, probes, meet)

@@ -155,7 +155,11 @@ class Call(Operation):
 
     def at_zero(self):
         """The same call with zeros in place of all that comes from the input."""
-        call = self._tracer.changed(self, torch.zeros_like)
+        return self.changed(torch.zeros_like)
+
+    def changed(self, change):
+        """The same call with ``change`` applied to all that comes from the input."""
+        call = self._tracer.changed(self, change)
         if self.inplace and not self.is_marked(self.args[0]):  # a constant that is written into
             call.args = (call.args[0].clone(), *call.args[1:])
         return call
