@@ -1,5 +1,7 @@
 """What the tests of several modules share."""
 
+import warnings
+
 import numpy as np
 import pytest
 import torch
@@ -25,3 +27,20 @@ def refuses(match=None):
 def mlp(*sizes, seed=0):
     """The book's dense network, in float64."""
     return mm.mlp(list(sizes), rng(seed))
+
+
+def jacobian(model, x, outputs=None):
+    """d f_c / d x by automatic differentiation, one output after another."""
+    x = x.clone().requires_grad_()
+    f = model(x.clone()).flatten(1)
+    columns = [f[:, c].sum() for c in (range(f.shape[1]) if outputs is None else outputs)]
+    return torch.stack([torch.autograd.grad(column, x, retain_graph=True)[0] for column in columns], 1)
+
+
+def relu_of(x: torch.Tensor):
+    return torch.relu(x)
+
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore", DeprecationWarning)
+    scripted = torch.jit.script(relu_of)  # a ReLU that no tracer sees
