@@ -3,10 +3,10 @@
 import torch
 
 from .affine_maps import affine_map
-from .comparing import check_affine, neighbour
+from .comparing import BESIDE, check_affine, compare, neighbour
 from .networks import HALVES, settled, widened
 from .operations import CONVOLUTIONS, place, tensors_in
-from .tracer import run
+from .tracer import flat, run
 from .units import Pool
 
 # How functions are told apart by how they move numbers.
@@ -87,7 +87,7 @@ def lipschitz_bound(model, x):
     Built in chapter 05.
     """
     model, x = widened(model, x)
-    check_affine(model, x)
+    pair = check_affine(model, x)
     bounds = {}  # of all that lies in one place of memory; the tensors are kept, so that places stay theirs
 
     def so_far(tensor):
@@ -123,7 +123,9 @@ def lipschitz_bound(model, x):
         bounds[place(x)] = 1.0, x
         return model(x)
 
-    return float(so_far(run(begin, x[:1], meet, pass_on).output))
+    output = run(begin, x[:1], meet, pass_on).output
+    compare(flat(output), flat(pair.output)[-1:], BESIDE)
+    return float(so_far(output))
 
 
 def _norm(call, tensor):
@@ -147,7 +149,8 @@ def _norm(call, tensor):
         copies = max(1, at_zero.numel() / zero.numel())
         return (function(zero + 1) - at_zero).abs().max().item() * copies**0.5
     if at_zero.numel() * zero.numel() <= LARGEST:
-        matrix = torch.autograd.functional.jacobian(function, zero, vectorize=True)
+        dense = all(t.layout == torch.strided for t in call.tensors())
+        matrix = torch.autograd.functional.jacobian(function, zero, vectorize=dense)
         return _largest(matrix.reshape(at_zero.numel(), -1))
     if call.name in CONVOLUTIONS and "transpose" not in call.name:
         details = ((3, "stride"), (5, "dilation"), (6, "groups"))

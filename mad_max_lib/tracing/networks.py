@@ -50,12 +50,12 @@ def copied(model, dtype):
 
 @contextmanager
 def settled():
-    """Full precision, and none of the caller's modes that change how derivatives are taken."""
+    """Full precision, no compiler, and none of the caller's modes that change how derivatives are taken."""
     precision, tf32 = torch.get_float32_matmul_precision(), torch.backends.cudnn.allow_tf32
     torch.set_float32_matmul_precision("highest")
     torch.backends.cudnn.allow_tf32 = False
     try:
-        with torch.inference_mode(False), torch.autograd.set_detect_anomaly(False):
+        with torch.inference_mode(False), torch.autograd.set_detect_anomaly(False), in_eager_mode():
             yield
     finally:
         torch.set_float32_matmul_precision(precision)
@@ -121,9 +121,13 @@ def explained(model, x, error):
             model(x.clone())
     except Exception as own:
         dtypes = {p.dtype for p in model.parameters()} if isinstance(model, torch.nn.Module) else {x.dtype}
-        hint = "" if x.dtype in dtypes else f" (its parameters are {', '.join(map(str, dtypes))})"
+        if not isinstance(model, torch.nn.Module) and x.dtype == torch.float32:
+            hint = " (for a network in half precision inside a function write network.float())"
+        else:
+            hint = f" (its parameters are {', '.join(map(str, dtypes))})" if dtypes - {x.dtype} else ""
+        shape = ", ".join(map(str, ("N", *x.shape[1:])))
         return ValueError(
-            f"model cannot take x alone, {x.dtype} of shape {tuple(x.shape)}, one point a row{hint}: {own}"
+            f"model cannot take x alone, {x.dtype} of shape ({shape}), one point a row{hint}: {own}"
         )
     return error
 
@@ -131,13 +135,16 @@ def explained(model, x, error):
 @contextmanager
 def forward_alone(tracer):
     """An autograd function is its forward; what it says about its derivative is not what it computes."""
-    base = torch.autograd.Function
-    original = base.__dict__["apply"]
+    base = (
+        torch.autograd.function._SingleLevelFunction
+    )  # under `Function.apply`, which a network may have kept
+    before = base.__dict__.get("apply")
 
     def apply(cls, *args, **kwargs):
         if not any(map(tracer.is_marked, tensors_in((args, kwargs)))):
-            return original.__func__(cls, *args, **kwargs)
-        before, tracer.differentiates = tracer.differentiates, torch.is_grad_enabled()
+            original = super(base, cls).apply if before is None else before.__get__(None, cls)
+            return original(*args, **kwargs)
+        differentiates, tracer.differentiates = tracer.differentiates, torch.is_grad_enabled()
         try:
             if cls.setup_context is not base.setup_context:
                 return cls.forward(*args, **kwargs)
@@ -145,13 +152,16 @@ def forward_alone(tracer):
             context.needs_input_grad = (False,) * len(args)
             return cls.forward(context, *args, **kwargs)
         finally:
-            tracer.differentiates = before
+            tracer.differentiates = differentiates
 
     base.apply = classmethod(apply)
     try:
         yield
     finally:
-        base.apply = original
+        if before is None:
+            del base.apply
+        else:
+            base.apply = before
 
 
 def in_eager_mode():

@@ -22,6 +22,7 @@ from itertools import count
 import torch
 from torch.overrides import TorchFunctionMode
 
+from .calls import Call, replaced
 from .functions import PIECEWISE
 from .networks import check_network, check_output, explained, forward_alone, in_eager_mode, saved_elsewhere
 from .operations import (
@@ -31,8 +32,6 @@ from .operations import (
     LEAVES,
     LOOKS,
     QUESTIONS,
-    Inside,
-    Operation,
     place,
     tensors_in,
 )
@@ -130,52 +129,6 @@ def run(model, x, meet, pass_on=None, see=None, in_training=False, keep=False):
     return tracer.trace
 
 
-class Call(Operation):
-    """A call of a function on what comes from the input."""
-
-    def __init__(self, tracer, function, name, args, kwargs, inplace):
-        super().__init__(name, args, kwargs, tracer.is_marked, tracer.in_training)
-        self.function, self.inplace, self._tracer = function, inplace, tracer
-        self.index = len(tracer.trace.names)  # of a nonlinear call: its number from 0
-        self.number = len(tracer.trace.functions)
-
-    def result(self):
-        """What torch returns; `constant` if nothing of it comes from the input."""
-        self.constant = not self.dependent()
-        if self.name in KNOWN and not self.constant:
-            return self.function(*self.args, **self.kwargs)
-        if self.constant:
-            output = self.function(*self.args, **self.kwargs)
-            return self.args[0] if output is None and self.inplace else output
-        with Inside(self) as inside:
-            output = self.function(*self.args, **self.kwargs)
-        made = tensors_in((output, self.args[:1] if self.inplace else ()))
-        self.constant = not any(map(inside.is_marked, made))
-        return self.args[0] if output is None and self.inplace else output
-
-    def at_zero(self):
-        """The same call with zeros in place of all that comes from the input."""
-        return self.changed(torch.zeros_like)
-
-    def changed(self, change):
-        """The same call with ``change`` applied to all that comes from the input."""
-        call = self._tracer.changed(self, change)
-        if self.inplace and not self.is_marked(self.args[0]):  # a constant that is written into
-            call.args = (call.args[0].clone(), *call.args[1:])
-        return call
-
-    def unit(self):
-        """The units of a nonlinear call."""
-        return PIECEWISE[self.name].build(*self.args, **self.kwargs)
-
-    def refuse(self, why):
-        call = self._tracer.rewriting or self
-        raise NotPiecewiseAffineError(
-            f"{call.name} (function number {call.number} after the input, "
-            f"nonlinear calls before it: {call.index}) {why}"
-        ) from None
-
-
 class _Tracer(TorchFunctionMode):
     """Marks what comes from the input and hands each call to the callbacks of `run`."""
 
@@ -200,10 +153,15 @@ class _Tracer(TorchFunctionMode):
 
     def changed(self, call, change):
         """The call with ``change`` applied to all marked tensors among its arguments."""
-        args, kwargs = _changed((call.args, call.kwargs), lambda t: change(t) if self.is_marked(t) else t)
+        args, kwargs = replaced((call.args, call.kwargs), lambda t: change(t) if self.is_marked(t) else t)
         return Call(self, call.function, call.name, args, kwargs, call.inplace)
 
     def __torch_function__(self, func, types, args=(), kwargs=None):
+        if (
+            torch.is_inference_mode_enabled()
+        ):  # what is made in it is not differentiated, nor written into later
+            with torch.inference_mode(False), torch.no_grad():
+                return self.__torch_function__(func, types, args, kwargs)
         kwargs = kwargs or {}
         if not any(map(self.is_marked, tensors_in((args, kwargs)))):
             return func(*args, **kwargs)
@@ -239,8 +197,6 @@ class _Tracer(TorchFunctionMode):
     def _as_differentiated(self):
         """Take derivatives although the network switched them off, or saves its tensors in its own way."""
         stack = ExitStack()
-        if torch.is_inference_mode_enabled():
-            stack.enter_context(torch.inference_mode(False))
         if self.differentiates and not torch.is_grad_enabled():
             stack.enter_context(torch.enable_grad())
         if torch.is_grad_enabled() and (self.keep or saved_elsewhere()):
@@ -259,7 +215,7 @@ class _Tracer(TorchFunctionMode):
             call = self.changed(call, lambda tensor: self.mark(self.see(tensor)))
         if torch.is_grad_enabled() and any(t.is_inference() for t in call.tensors()):
             parts = (call.args, call.kwargs)
-            call.args, call.kwargs = _changed(parts, lambda t: t.clone() if t.is_inference() else t)
+            call.args, call.kwargs = replaced(parts, lambda t: t.clone() if t.is_inference() else t)
         try:
             output = self._rewritten(call) if call.name in REWRITTEN else NotImplemented
             if output is NotImplemented and call.name in PIECEWISE:
@@ -299,17 +255,6 @@ class _Tracer(TorchFunctionMode):
         self.trace.rewritten |= unit.torch_form is None
         output = self.meet(unit, call)
         return with_places(output) if entry.places(call) else output
-
-
-def _changed(tree, change):
-    """Nested tuples, lists and dictionaries with ``change`` applied to all tensors."""
-    if isinstance(tree, torch.Tensor):
-        return change(tree)
-    if isinstance(tree, dict):
-        return {key: _changed(part, change) for key, part in tree.items()}
-    if isinstance(tree, (tuple, list)):  # a named tuple becomes a plain one
-        return (list if isinstance(tree, list) else tuple)(_changed(part, change) for part in tree)
-    return tree
 
 
 def _write(target, output):
