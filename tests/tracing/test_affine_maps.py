@@ -4,11 +4,13 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from helpers import DEVICE, jacobian, refuses
+from helpers import DEVICE, jacobian, mlp, refuses
 from torch import nn
 from zoo import NO_BIAS, ZOO, Net, build, points
 
 import mad_max_lib as mm
+from mad_max_lib.tracing import affine_maps
+from mad_max_lib.tracing.tracer import record
 
 DTYPES = [torch.float64, torch.float32]
 
@@ -110,6 +112,26 @@ def test_chunks_do_not_change_the_result(name, chunk, monkeypatch):
     for part, one in zip(parts, whole, strict=True):
         assert part.shape == one.shape
         torch.testing.assert_close(part, one, rtol=1e-13, atol=1e-13)
+
+
+def test_the_more_points_the_fewer_gradients_at_once(monkeypatch):
+    """What is taken at once stays within bounds, whatever the number of outputs."""
+    gradient, at_once = affine_maps._gradient, []
+
+    def watched(values, leaf, ones, **how):
+        at_once.append(len(ones) if how else 1)
+        return gradient(values, leaf, ones, **how)
+
+    monkeypatch.setattr(affine_maps, "_gradient", watched)
+    model, most = mlp(5, 8, 60), []
+    monkeypatch.setattr(affine_maps, "CHUNK", 8 * record(model, points((5,), N=2)).bytes)
+    for N in (1, 2, 4, 16):
+        at_once.clear()
+        A, _ = mm.affine_map(model, points((5,), N))
+        assert sum(at_once) == 60
+        most.append(max(at_once))
+    assert most == [16, 8, 4, 1]
+    torch.testing.assert_close(A, jacobian(model, points((5,), N)))
 
 
 @pytest.mark.parametrize("name", ["mlp", "conv2d", "rnn", "image to image"])
