@@ -44,7 +44,7 @@ class Sizes:
         if isinstance(unit, (Kinked, Ordered)):
             parts = [(function, None) for function in unit.kink_functions()]
         else:
-            parts = map(unit.piece_values, range(unit.count))
+            parts = map(unit.piece_values, range(max(1, unit.count)))  # soft units have none, and say so
         tops = []
         for values, absent in parts:
             if len(values) != 25:

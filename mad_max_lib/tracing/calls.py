@@ -13,21 +13,19 @@ class Call(Operation):
     def __init__(self, tracer, function, name, args, kwargs, inplace):
         super().__init__(name, args, kwargs, tracer.is_marked, tracer.in_training)
         self.function, self.inplace, self._tracer = function, inplace, tracer
+        self.constant = False  # whether nothing of it comes from the input
         self.index = len(tracer.trace.names)  # of a nonlinear call: its number from 0
         self.number = len(tracer.trace.functions)
 
     def result(self):
-        """What torch returns; `constant` if nothing of it comes from the input."""
-        self.constant = not self.dependent()
-        if self.name in KNOWN and not self.constant:
-            return self.function(*self.args, **self.kwargs)
-        if self.constant:
+        """What torch returns; it may turn out to be constant."""
+        if self.constant or self.name in KNOWN:
             output = self.function(*self.args, **self.kwargs)
-            return self.args[0] if output is None and self.inplace else output
-        with Inside(self) as inside:
-            output = self.function(*self.args, **self.kwargs)
-        made = tensors_in((output, self.args[:1] if self.inplace else ()))
-        self.constant = not any(map(inside.is_marked, made))
+        else:
+            with Inside(self) as inside:
+                output = self.function(*self.args, **self.kwargs)
+            made = tensors_in((output, self.args[:1] if self.inplace else ()))
+            self.constant = not any(map(inside.is_marked, made))
         return self.args[0] if output is None and self.inplace else output
 
     def at_zero(self):
@@ -39,6 +37,7 @@ class Call(Operation):
         call = self._tracer.changed(self, change)
         if self.inplace and not self.is_marked(self.args[0]):  # a constant that is written into
             call.args = (call.args[0].clone(), *call.args[1:])
+        call.constant = not call.dependent()
         return call
 
     def unit(self):

@@ -26,13 +26,15 @@ class Operation:
 
     def __init__(self, name, args, kwargs, is_marked, in_training):
         self.name, self.args, self.kwargs, self.is_marked = name, args, kwargs, is_marked
-        self.in_training = in_training
+        self.in_training, self._tensors = in_training, None
 
     def argument(self, place, name, default=None):
         return self.args[place] if place < len(self.args) else self.kwargs.get(name, default)
 
     def tensors(self):
-        return tensors_in((self.args, self.kwargs))
+        if self._tensors is None:
+            self._tensors = tensors_in((self.args, self.kwargs))
+        return self._tensors
 
     def dependent(self, *arguments):
         """How many tensors among the arguments (all, if none is named) come from the input."""
@@ -41,13 +43,20 @@ class Operation:
 
 def tensors_in(tree):
     """All tensors in nested tuples, lists and dictionaries."""
+    found = []
+    _collect(tree, found)
+    return found
+
+
+def _collect(tree, found):
     if isinstance(tree, torch.Tensor):
-        return [tree]
-    if isinstance(tree, dict):
-        tree = tree.values()
-    elif not isinstance(tree, (tuple, list)):
-        return []
-    return [tensor for branch in tree for tensor in tensors_in(branch)]
+        found.append(tree)
+    elif isinstance(tree, (tuple, list)):
+        for part in tree:
+            _collect(part, found)
+    elif isinstance(tree, dict):
+        for part in tree.values():
+            _collect(part, found)
 
 
 # A rule tells what is wrong with a call, or nothing.
@@ -130,20 +139,20 @@ AFFINE = {
         scatter scatter_add slice_scatter select_scatter diagonal_scatter as_strided_scatter put
         repeat roll flip tril triu trace diag_embed constant_pad_nd reflection_pad1d
         reflection_pad2d reflection_pad3d replication_pad1d replication_pad2d replication_pad3d
-        im2col col2im pixel_shuffle pixel_unshuffle channel_shuffle native_channel_shuffle
+        im2col col2im pixel_shuffle pixel_unshuffle channel_shuffle
         avg_pool2d avg_pool3d _adaptive_avg_pool2d _adaptive_avg_pool3d adaptive_avg_pool1d
-        avg_pool1d mkldnn_adaptive_avg_pool2d upsample_nearest1d upsample_nearest2d
+        avg_pool1d upsample_nearest1d upsample_nearest2d
         upsample_nearest3d _upsample_nearest_exact1d _upsample_nearest_exact2d
         _upsample_nearest_exact3d upsample_linear1d upsample_bilinear2d upsample_trilinear3d
         upsample_bicubic2d _upsample_bilinear2d_aa _upsample_bicubic2d_aa _fft_r2c _fft_c2r
         _fft_c2c _conj_physical conj_physical _reshape_copy _unsafe_view unfold
         _pack_padded_sequence affine_grid_generator complex unsafe_split unsafe_split_with_sizes
-        unsafe_chunk resolve_conj narrow_copy view_copy rot90 block_diag
-        transpose t squeeze unsqueeze as_strided swapaxes""",
+        narrow_copy view_copy rot90 block_diag
+        transpose t squeeze unsqueeze as_strided""",
         together,
     ),
     **_each(
-        "mul mm bmm mv dot vdot linalg_cross _sparse_mm convolution mkldnn_convolution cudnn_convolution",
+        "mul mm bmm mv dot vdot linalg_cross convolution mkldnn_convolution cudnn_convolution",
         product(0, 1),
     ),
     "_trilinear": product(0, 1, 2),

@@ -15,7 +15,7 @@ left alone, and a function that is neither affine nor piecewise affine in what i
 the network affine. Cutting, softening and the rest are callbacks of ``run``.
 """
 
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass, field
 from itertools import count
 
@@ -38,6 +38,7 @@ from .operations import (
 from .rewriting import REWRITTEN, with_places
 from .units import NotPiecewiseAffineError, Reason
 
+NOTHING = nullcontext()
 UNSEEN = "it computes something that could not be seen, or one point's output depends on another point"
 
 
@@ -157,9 +158,7 @@ class _Tracer(TorchFunctionMode):
         return Call(self, call.function, call.name, args, kwargs, call.inplace)
 
     def __torch_function__(self, func, types, args=(), kwargs=None):
-        if (
-            torch.is_inference_mode_enabled()
-        ):  # what is made in it is not differentiated, nor written into later
+        if torch.is_inference_mode_enabled():  # what is made in it is not differentiated, nor written into
             with torch.inference_mode(False), torch.no_grad():
                 return self.__torch_function__(func, types, args, kwargs)
         kwargs = kwargs or {}
@@ -196,10 +195,14 @@ class _Tracer(TorchFunctionMode):
 
     def _as_differentiated(self):
         """Take derivatives although the network switched them off, or saves its tensors in its own way."""
+        switched_off = self.differentiates and not torch.is_grad_enabled()
+        saved = (switched_off or torch.is_grad_enabled()) and (self.keep or saved_elsewhere())
+        if not (switched_off or saved):
+            return NOTHING
         stack = ExitStack()
-        if self.differentiates and not torch.is_grad_enabled():
+        if switched_off:
             stack.enter_context(torch.enable_grad())
-        if torch.is_grad_enabled() and (self.keep or saved_elsewhere()):
+        if saved:
             stack.enter_context(torch.autograd.graph.saved_tensors_hooks(torch.clone, lambda kept: kept))
         return stack
 
@@ -214,7 +217,7 @@ class _Tracer(TorchFunctionMode):
         if self.see is not None:
             call = self.changed(call, lambda tensor: self.mark(self.see(tensor)))
         if torch.is_grad_enabled() and any(t.is_inference() for t in call.tensors()):
-            parts = (call.args, call.kwargs)
+            parts, call._tensors = (call.args, call.kwargs), None
             call.args, call.kwargs = replaced(parts, lambda t: t.clone() if t.is_inference() else t)
         try:
             output = self._rewritten(call) if call.name in REWRITTEN else NotImplemented
