@@ -146,7 +146,7 @@ class _Tracer(TorchFunctionMode):
     def mark(self, output):
         for tensor in tensors_in(output):
             setattr(tensor, self._token, True)
-            self.trace.bytes += tensor.nbytes
+            self.trace.bytes += tensor.nbytes if tensor.layout == torch.strided else 0
         return output
 
     def is_marked(self, tensor):
