@@ -139,6 +139,12 @@ def check_generator(rng):
         raise TypeError(f"rng must be a NumPy Generator such as default_rng(0), got {type(rng).__name__}")
 
 
+def widen(array):
+    """The array, as float32 where it is of half precision, whose sums soon overflow or lose their digits."""
+    xp = array_namespace(array=array)
+    return xp.astype(array, xp.float32) if xp.finfo(array.dtype).bits < 32 else array
+
+
 def cast(array, like):
     """The array with the dtype and the device of ``like``."""
     xp = array_namespace(array=array)

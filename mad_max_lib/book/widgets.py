@@ -128,7 +128,7 @@ def _slider(name, choice):
     look = {"description": name, "style": {"description_width": "initial"}, "layout": {"width": "420px"}}
     if isinstance(choice, list):
         return ipywidgets.SelectionSlider(options=choice, **look)
-    low, high, *start = choice
+    low, high, *start = choice = [np.asarray(v).item() for v in choice]  # NumPy's numbers count too
     value = start[0] if start else low
     if all(isinstance(v, int) for v in choice):
         return ipywidgets.IntSlider(value, low, high, **look)

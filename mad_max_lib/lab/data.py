@@ -50,7 +50,8 @@ def moons_and_circles(N, rng):
     Used from chapter 03 on.
     """
     check_generator(rng)
-    if check_count("N", N, low=4) % 4:
+    N = check_count("N", N, low=4)
+    if N % 4:
         raise ValueError(f"N must be a multiple of 4, got {N!r}")
     seeds = rng.integers(2**31, size=2)
     moons, moon = datasets.make_moons(N // 2, noise=0.035, random_state=int(seeds[0]))

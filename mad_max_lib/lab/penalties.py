@@ -1,9 +1,8 @@
 """Penalties on the overlap of rows, templates that can be penalised, and Gram-Schmidt."""
 
 import torch
-from torch import nn
 
-from ..checks import check_finite
+from ..checks import check_finite, widen
 
 
 def overlap(W):
@@ -29,7 +28,8 @@ def overlap(W):
     Built in chapter 08.
     """
     products = _rows(W) @ W.mT
-    return (products * (1 - torch.eye(W.shape[-2]).to(W))).square().sum((-2, -1))
+    same = torch.eye(W.shape[-2], dtype=torch.bool, device=W.device)
+    return products.masked_fill(same, 0).square().sum((-2, -1))
 
 
 def cosine_overlap(W):
@@ -51,7 +51,9 @@ def cosine_overlap(W):
 
     Built in chapter 08.
     """
-    return overlap(nn.functional.normalize(_rows(W), dim=-1))
+    rows = widen(_rows(W))
+    lengths = rows.norm(dim=-1, keepdim=True)
+    return overlap(rows / lengths.where(lengths > 0, 1)).to(W)
 
 
 def length_penalty(W):
@@ -136,14 +138,15 @@ def gram_schmidt(W):
         raise ValueError(
             f"W must have at most as many rows as columns to be orthogonal, got {tuple(W.shape)}"
         )
-    Q, R = torch.linalg.qr(W.mT)  # W = R^T Q^T: the columns of Q span the rows, one after the other
+    rows = widen(W)
+    Q, R = torch.linalg.qr(rows.mT)  # W = R^T Q^T: the columns of Q span the rows, one after the other
     along = R.diagonal(dim1=-2, dim2=-1)
-    lengths = W.norm(dim=-1)
+    lengths = rows.norm(dim=-1)
     if (along.abs() <= 1e-6 * lengths).any():
         raise ValueError(
             "W must have linearly independent rows; one of them lies in the span of those before"
         )
-    return (Q * (along.sign() * lengths)[..., None, :]).mT
+    return (Q * (along.sign() * lengths)[..., None, :]).mT.to(W)
 
 
 def _rows(W):

@@ -1,6 +1,8 @@
 """Training one network, or many side by side, and comparing two treatments pair by pair."""
 
 import copy
+from contextlib import contextmanager
+from functools import partial
 from numbers import Real
 from typing import NamedTuple
 
@@ -11,7 +13,8 @@ from torch import nn
 from torch.optim.adam import adam
 from tqdm.auto import tqdm
 
-from ..checks import array_namespace, cast, check_count, check_generator, check_input, check_parameter
+from ..checks import array_namespace, cast, check_count, check_generator, check_input, check_parameter, widen
+from ..tracing.networks import copied
 
 
 def fit(model, x, y, epochs, rng, batch=50, lr=1e-3, on_step=None):
@@ -26,7 +29,7 @@ def fit(model, x, y, epochs, rng, batch=50, lr=1e-3, on_step=None):
     epochs : int
         Passes over the data.
     rng : numpy Generator
-        Draws the order of the points anew for every pass.
+        Draws the order of the points anew for every pass; dropout follows from it, too.
     batch : int
     lr : float
         Adam's step size.
@@ -57,21 +60,30 @@ def fit(model, x, y, epochs, rng, batch=50, lr=1e-3, on_step=None):
     x, y = _checked(model, x, y)
     optimizer = _Adam(model.parameters(), lr)
     model.train()
-    losses = []
-    if on_step:
-        on_step(0)
+    losses, on_step = [], on_step or (lambda step: None)
+    on_step(0)
     for _ in tqdm(range(epochs), desc="training", unit="epoch", leave=False):
-        for rows in torch.from_numpy(rng.permutation(len(x))).to(y.device).split(batch):
-            loss = nn.functional.cross_entropy(model(x[rows]), y[rows])
-            if not loss.isfinite():
-                step = len(losses) + 1
-                raise FloatingPointError(f"the loss became {loss.item()} at step {step}; is lr={lr} too big?")
-            optimizer.step(loss)
-            losses.append(loss.detach())
-            if on_step:
+        with _chance([rng], y.device):
+            for rows in torch.from_numpy(rng.permutation(len(x))).to(y.device).split(batch):
+                loss = nn.functional.cross_entropy(model(x[rows]), y[rows])
+                if not loss.isfinite():
+                    when = f"at step {len(losses) + 1}"
+                    raise FloatingPointError(f"the loss became {loss.item()} {when}; is lr={lr} too big?")
+                optimizer.step(loss)
+                losses.append(loss.detach())
                 on_step(len(losses))
     model.eval()
-    return torch.stack(losses).cpu().numpy()
+    return widen(torch.stack(losses)).cpu().numpy()
+
+
+@contextmanager
+def _chance(rngs, device):
+    """Torch's own draws, as of dropout, follow from the generators; all go on afterwards as if not used."""
+    seeds = np.random.SeedSequence([int(copy.deepcopy(rng).integers(2**63)) for rng in rngs])
+    gpus = range(torch.cuda.device_count()) if device.type == "cuda" else ()
+    with torch.random.fork_rng(gpus):
+        (torch if gpus else torch.default_generator).manual_seed(int(seeds.generate_state(1)[0]))
+        yield
 
 
 class _Adam:
@@ -88,10 +100,8 @@ class _Adam:
         state = (self.weights, gradients, self.means, self.squares, self.steps)
         weights, gradients, means, squares, steps = ([part[i] for i in used] for part in state)
         with torch.no_grad():
-            adam(
-                weights, gradients, means, squares, [], steps, lr=self.lr, beta1=0.9, beta2=0.999, eps=1e-8,
-                weight_decay=0.0, amsgrad=False, maximize=False,
-            )  # fmt: skip
+            adam(weights, gradients, means, squares, [], steps, lr=self.lr, beta1=0.9, beta2=0.999, eps=1e-8,
+                 weight_decay=0.0, amsgrad=False, maximize=False)  # fmt: skip
 
 
 def _check_run(rngs, epochs, batch, lr):
@@ -106,8 +116,10 @@ def _check_run(rngs, epochs, batch, lr):
 def _checked(model, x, y):
     """Inputs and labels as tensors of the model's dtype and device, if they fit the model and each other."""
     parameter = next(model.parameters(), None)
-    if parameter is None:
+    if not any(weight.requires_grad for weight in model.parameters()):
         raise ValueError("model must have parameters to train, got none")
+    if parameter.dtype == torch.float16:
+        raise TypeError("model must not be of float16, in which Adam divides by zero; train it in float32")
     array_namespace(x=x)
     array_namespace(y=y)
     x, y = torch.as_tensor(x), torch.as_tensor(y)
@@ -118,9 +130,8 @@ def _checked(model, x, y):
         raise TypeError(f"y must hold integer labels, got {y.dtype}")
     y = y.long()
     try:
-        with torch.no_grad():
-            C = model.eval()(x[:1]).shape[1]
-    except (RuntimeError, IndexError) as error:
+        _, C = model.eval()(x[:2]).shape  # batch norm without statistics needs two points
+    except (RuntimeError, ValueError, TypeError, AttributeError) as error:
         raise ValueError(f"model must map x, {tuple(x.shape)}, to (N, C) logits, got: {error}") from error
     if y.min() < 0 or y.max() >= C:
         raise ValueError(f"y must hold labels from 0 to {C - 1}, got {y.min()} to {y.max()}")
@@ -147,7 +158,7 @@ def fit_many(models, data, epochs, rngs, batch=50, lr=1e-3, penalty=None, after_
         Of equal sizes. Training labels may be wrong on purpose; the test sets only measure.
     epochs : int
     rngs : list of S numpy Generators
-        Each draws the order of its network's points.
+        Each draws the order of its network's points; dropout follows from all, drawn for each network.
     batch : int
     lr : float
         Adam's step size.
@@ -181,51 +192,57 @@ def fit_many(models, data, epochs, rngs, batch=50, lr=1e-3, penalty=None, after_
     if S < 1 or len(data) != S or len(rngs) != S:
         lengths = f"{S}, {len(data)}, {len(rngs)}"
         raise ValueError(f"models, data and rngs must be lists of one length, got {lengths}")
-    if len(set(map(repr, models))) > 1:
-        raise ValueError("models must be of one architecture; they differ in their layers")
     epochs, batch = _check_run(rngs, epochs, batch, lr)
     if len({tuple(np.shape(part) for part in parts) for parts in data}) > 1:
         raise ValueError("data must have the same sizes for all networks")
-    pairs = zip(models, data, strict=True)
-    checked = [(*_checked(model, *part[:2]), *_checked(model, *part[2:])) for model, part in pairs]
+    checked = [(*_checked(m, *d[:2]), *_checked(m, *d[2:])) for m, d in zip(models, data, strict=True)]
     x, y, x_test, y_test = map(torch.stack, zip(*checked, strict=True))
-    weights, buffers = torch.func.stack_module_state(models)
-    network = copy.deepcopy(models[0])
-    side_by_side = torch.func.vmap(
-        lambda *state_x: torch.func.functional_call(network, state_x[:2], state_x[2])
-    )
+    kinds = {(type(m), repr(m), *((w.shape, w.requires_grad) for w in m.parameters())) for m in models}
+    if len(kinds) > 1 or len(set(map(id, models))) < S:
+        raise ValueError("models must be S networks of one architecture; they differ, or are the same")
+    weights, buffers = state = torch.func.stack_module_state(models)
+    network = copied(models[0], x.dtype).train()
+    side_by_side = torch.func.vmap(partial(torch.func.functional_call, network), randomness="different")
+    try:
+        with torch.no_grad(), _chance(rngs, y.device):
+            side_by_side((weights, {name: b.clone() for name, b in buffers.items()}), x[:, :batch])
+    except RuntimeError:  # vmap does not know all layers
+        side_by_side = partial(_one_by_one, network)
     optimizer = _Adam(weights.values(), lr)
     each, right = torch.arange(S, device=y.device)[:, None], {"train": [], "test": []}
     for epoch in tqdm(range(epochs), desc=f"training {S} networks", unit="epoch", leave=False):
         network.train()
-        orders = torch.from_numpy(np.stack([rng.permutation(x.shape[1]) for rng in rngs])).to(y.device)
-        for rows in orders.split(batch, dim=1):
-            x_rows, y_rows = x[each, rows].requires_grad_(penalty is not None), y[each, rows]
-            logits = side_by_side(weights, buffers, x_rows)
-            loss = S * nn.functional.cross_entropy(logits.flatten(0, 1), y_rows.flatten())
-            if penalty:
-                loss = loss + penalty(weights, x_rows, logits)
-            if not loss.isfinite():
-                when = f"in epoch {epoch + 1}"
-                raise FloatingPointError(f"the loss became {loss.item()} {when}; is lr={lr} too big?")
-            optimizer.step(loss)
-            if after_step:
-                with torch.no_grad():
-                    after_step(weights)
+        with _chance(rngs, y.device):
+            orders = torch.from_numpy(np.stack([rng.permutation(x.shape[1]) for rng in rngs])).to(y.device)
+            for rows in orders.split(batch, dim=1):
+                x_rows, y_rows = x[each, rows].requires_grad_(penalty is not None), y[each, rows]
+                logits = side_by_side(state, x_rows)
+                loss = S * nn.functional.cross_entropy(logits.flatten(0, 1), y_rows.flatten())
+                if penalty:
+                    loss = loss + penalty(weights, x_rows, logits)
+                if not loss.isfinite():
+                    when = f"in epoch {epoch + 1}"
+                    raise FloatingPointError(f"the loss became {loss.item()} {when}; is lr={lr} too big?")
+                optimizer.step(loss)
+                if after_step:
+                    torch.no_grad()(after_step)(weights)
         network.eval()
         for name, points, labels in (("train", x, y), ("test", x_test, y_test)):
             with torch.no_grad():  # in parts: a thousand images of many networks fill the memory
-                guesses = [
-                    side_by_side(weights, buffers, part).argmax(2) for part in points.split(200, dim=1)
-                ]
+                parts = points.chunk(1 + points.shape[1] // 200, dim=1)
+                guesses = [side_by_side(state, part).argmax(2) for part in parts]
             right[name].append(100 * (torch.cat(guesses, 1) == labels).double().mean(1).cpu().numpy())
-    state = weights | buffers
     for s, model in enumerate(models):
         with torch.no_grad():
             for name, values in [*model.named_parameters(), *model.named_buffers()]:
-                values.copy_(state[name][s])
-        model.eval()
+                values.copy_((weights | buffers)[name][s])
     return Accuracies(*(np.stack(right[name], 1) for name in ("train", "test")))
+
+
+def _one_by_one(network, state, x):
+    """What ``torch.func.vmap`` gives, by a loop over the first axis of the state's tensors and of x."""
+    each = [tuple({name: v[s] for name, v in part.items()} for part in state) for s in range(len(x))]
+    return torch.stack([torch.func.functional_call(network, *call) for call in zip(each, x, strict=True)])
 
 
 class Difference(NamedTuple):
@@ -249,8 +266,8 @@ class Difference(NamedTuple):
         return "no effect" if max(-self.low, self.high) <= 1 else "undecided"
 
     def __str__(self):
-        return (f"{self.mean:+.2f} [{self.low:+.2f}, {self.high:+.2f}] {self.verdict}, "
-                f"{self.wins} of {self.pairs} up")  # fmt: skip
+        interval = f"{self.mean:+.2f} [{self.low:+.2f}, {self.high:+.2f}]"
+        return f"{interval} {self.verdict}, {self.wins} of {self.pairs} up"
 
 
 def paired_difference(treated, control):
@@ -275,10 +292,9 @@ def paired_difference(treated, control):
     for name, scores in {"treated": treated, "control": control}.items():
         check_parameter(name, scores, "S")
     if len(treated) != len(control) or len(treated) < 2:
-        raise ValueError(
-            f"treated and control must pair two or more seeds, got {len(treated)} and {len(control)}"
-        )
-    differences = treated - control
+        lengths = f"{len(treated)} and {len(control)}"
+        raise ValueError(f"treated and control must pair two or more seeds, got {lengths}")
+    differences = torch.as_tensor(treated - control).double().detach().cpu().numpy()
     mean, S = differences.mean(), len(differences)
     half = stdtrit(S - 1, 0.975) * differences.std(ddof=1) / S**0.5
     return Difference(*map(float, (mean, mean - half, mean + half)), int((differences > 0).sum()), S)

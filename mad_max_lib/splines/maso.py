@@ -2,7 +2,7 @@
 
 from array_api_compat import device
 
-from ..checks import array_namespace, cast, check_input, check_parameter
+from ..checks import array_namespace, cast, check_finite, check_input, check_parameter
 
 
 class MASO:
@@ -119,4 +119,6 @@ class MASO:
         array_namespace(A=self.A, W=W, b=b)
         check_parameter("W", W, self.A.shape[2], "D_in")
         check_parameter("b", b, self.A.shape[2])
-        return MASO(self.A @ cast(W, self.A), self.B + self.A @ cast(b, self.A))
+        shift = self.A @ cast(b, self.A)
+        check_finite("A[k, r] @ b", shift)  # -inf would read as an absent piece
+        return MASO(self.A @ cast(W, self.A), self.B + shift)

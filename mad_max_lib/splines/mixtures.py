@@ -5,7 +5,7 @@ from numbers import Real
 import numpy as np
 from array_api_compat import device
 
-from ..checks import array_namespace, cast, check_count, check_generator, check_input, check_parameter
+from ..checks import array_namespace, cast, check_count, check_generator, check_input, check_parameter, widen
 from .posteriors import posterior
 
 
@@ -39,30 +39,60 @@ def kmeans(x, centroids, max_iter=300):
     check_parameter("centroids", centroids, "R", "D")
     x = check_input(x, centroids, "N", centroids.shape[1])
     max_iter = check_count("max_iter", max_iter)
-    xp = array_namespace(x=x)
-    origin = x[0]  # far from the origin the scores would cancel
-    x, centroids = x - origin, cast(centroids, x) - origin
-    numbers = xp.arange(centroids.shape[0], device=device(x))
-    codes = _nearest(x, centroids)
-    for _ in range(max_iter):
-        T = cast(codes[:, None] == numbers, x)  # (N, R) selection: a 1 in each row
-        centroids = _weighted_means(x, T, centroids)
-        before, codes = codes, _nearest(x, centroids)
-        if (codes == before).all():
-            break
-    return centroids + origin, codes, float(xp.sum((x - centroids[codes]) ** 2))
+    xp, dtype, x = array_namespace(x=x), x.dtype, widen(x)
+    centroids, nearest = cast(centroids, x), _assignment(x)
+    T = nearest(centroids)
+    for step in range(max_iter):
+        before = cast(T, x)
+        centroids = _weighted_means(x, before, centroids)
+        T = nearest(centroids)
+        if (T == before).all() or step == max_iter - 1:
+            rest = x - centroids[xp.argmax(before, axis=0)]  # its means are what sums of large numbers lose
+            centroids = widen(xp.astype(centroids + _weighted_means(rest, before, 0.0), dtype))
+            T = nearest(centroids)
+            if (T == before).all():
+                break
+    codes = xp.argmax(cast(T, x), axis=0)
+    return xp.astype(centroids, dtype), codes, xp.sum((x - centroids[codes]) ** 2).item()
 
 
-def _nearest(x, centroids):
-    xp = array_namespace(x=x)
-    return xp.argmax(x @ centroids.T - xp.sum(centroids**2, axis=1) / 2, axis=1)
+def _assignment(x):
+    """The function from centroids to the selection T (R, N): True where a centroid is the point's nearest.
+
+    It compares scores, as a unit does; where their rounding could decide, squared distances themselves.
+    """
+    xp, (N, D) = array_namespace(x=x), x.shape
+    origin = xp.mean(x, axis=0)  # the nearer to it, the less the scores cancel
+    near, rounding = x - origin, (2 * D + 10) * xp.finfo(x.dtype).eps
+    reach = xp.max(xp.sum(near**2, axis=1)).item() ** 0.5
+
+    def nearest(centroids):
+        a = centroids - origin
+        squares = xp.sum(a**2, axis=1)
+        scores = a @ near.T - squares[:, None] / 2
+        far = xp.max(squares).item() ** 0.5
+        if not reach + far < float("inf"):
+            raise ValueError(f"x or centroids are too large: their squared distances overflow {x.dtype}")
+        T = scores >= xp.max(scores, axis=0) - rounding * far * (reach + far)
+        if int(xp.sum(T)) != N:
+            close = xp.nonzero(xp.sum(T, axis=0) != 1)[0]
+            codes = xp.argmin(_squared_distances(x[close], centroids), axis=1)
+            T[:, close] = codes == xp.arange(len(a), device=device(x))[:, None]
+        return T
+
+    return nearest
+
+
+def _squared_distances(x, centroids):
+    """Squared distances (N, R), by differences: expanded squares cancel far from the origin."""
+    return sum((numbers[:, None] - others) ** 2 for numbers, others in zip(x.T, centroids.T, strict=True))
 
 
 def _weighted_means(x, T, before):
-    """Means (R, D) of the points, weighted by each column of T (N, R); one without weight stays as before."""
+    """Means (R, D) of the points, weighted by each row of T (R, N); one without weight stays as before."""
     xp = array_namespace(x=x)
-    counts = xp.sum(T, axis=0)[:, None]
-    return xp.where(counts > 0, T.T @ x / xp.where(counts > 0, counts, 1.0), before)
+    counts = xp.sum(T, axis=1)[:, None]
+    return xp.where(counts > 0, T @ x / xp.where(counts > 0, counts, 1.0), before)
 
 
 def kmeans_plusplus(x, R, rng):
@@ -91,15 +121,15 @@ def kmeans_plusplus(x, R, rng):
     check_generator(rng)
     check_parameter("x", x, "N", "D")
     R = check_count("R", R, high=len(x))
-    xp = array_namespace(x=x)
+    xp, points = array_namespace(x=x), widen(x)
     chosen = [int(rng.integers(len(x)))]
-    nearest = xp.sum((x - x[chosen[0]]) ** 2, axis=1)
+    nearest = xp.sum((points - points[chosen[0]]) ** 2, axis=1)
     for _ in range(R - 1):
         if not nearest.sum() > 0:
             raise ValueError(f"x must hold {R} different points, got {len(chosen)}")
         reached = xp.cumulative_sum(nearest / nearest.sum())
         chosen.append(int((reached < rng.random() * reached[-1]).sum()))
-        nearest = xp.minimum(nearest, xp.sum((x - x[chosen[-1]]) ** 2, axis=1))
+        nearest = xp.minimum(nearest, xp.sum((points - points[chosen[-1]]) ** 2, axis=1))
     return x[chosen]
 
 
@@ -130,7 +160,8 @@ def unit_to_mixture(A_k, B_k, sigma=1.0):
     check_parameter("A_k", A_k, "R", "D")
     check_parameter("B_k", B_k, len(A_k), absent=True)
     xp = array_namespace(A_k=A_k, B_k=B_k)
-    return A_k, posterior((B_k + xp.sum(A_k**2, axis=1) / 2) / _variance(sigma), 0.5)
+    scores = widen(B_k) + xp.sum(widen(A_k) ** 2, axis=1) / 2
+    return A_k, cast(posterior(scores / _variance(sigma), 0.5), A_k)
 
 
 def mixture_to_unit(means, weights, sigma=1.0):
@@ -156,13 +187,21 @@ def mixture_to_unit(means, weights, sigma=1.0):
     Built in chapter 13.
     """
     check_parameter("means", means, "R", "D")
-    check_parameter("weights", weights, len(means))
     xp = array_namespace(means=means, weights=weights)
-    variance = _variance(sigma)
-    if not (weights >= 0).all() or not abs(float(weights.sum()) - 1) < 1e-5:
+    B_k = _variance(sigma) * _logarithms(weights, len(means)) - xp.sum(widen(means) ** 2, axis=1) / 2
+    B_k = cast(B_k, means)
+    check_parameter("B_k", xp.where(weights > 0, B_k, 0.0), "R")  # -inf would read as an absent piece
+    return means, B_k
+
+
+def _logarithms(weights, R):
+    """log(weights), at least float32; -inf, an absent piece, and no gradient where the weight is 0."""
+    check_parameter("weights", weights, R)
+    xp, wide = array_namespace(weights=weights), widen(weights)
+    rounding = 1e-5 + R * float(xp.finfo(weights.dtype).eps)
+    if not (weights >= 0).all() or not abs(wide.sum().item() - 1) < rounding:
         raise ValueError(f"weights must be probabilities that add up to 1, got {weights}")
-    with np.errstate(divide="ignore"):  # log 0 = -inf: an absent piece
-        return means, -xp.sum(means**2, axis=1) / 2 + variance * xp.log(weights)
+    return xp.where(wide > 0, xp.log(xp.where(wide > 0, wide, 1.0)), -float("inf"))
 
 
 def em_step(x, means, weights, sigma):
@@ -191,20 +230,19 @@ def em_step(x, means, weights, sigma):
     """
     check_parameter("means", means, "R", "D")
     x = check_input(x, means, "N", means.shape[1])
-    xp, (N, D), variance = array_namespace(x=x), x.shape, _variance(sigma)
-    origin = xp.mean(x, axis=0)
-    x = x - origin  # far from the origin the scores would cancel
-    A, B = (cast(part, x) for part in mixture_to_unit(means - origin, weights, sigma))
-    squares = xp.sum(x**2, axis=1)[:, None]
-    scores = (x @ A.T + B - squares / 2) / variance  # log of weight times density, without its constant
+    xp, (N, D), variance = array_namespace(means=means, weights=weights), x.shape, _variance(sigma)
+    dtype, x = x.dtype, widen(x)
+    means, logarithms = cast(means, x), cast(_logarithms(weights, len(means)), x)
+    scores = logarithms - _squared_distances(x, means) / variance / 2  # log of weight times density, nearly
     best = xp.max(scores, axis=1, keepdims=True)
     sums = xp.log(xp.sum(xp.exp(scores - best), axis=1))
     log_likelihood = best[:, 0] + sums - D / 2 * np.log(2 * np.pi * variance)
     T = posterior(scores, 0.5)
-    means = _weighted_means(x, T, A)
-    distances = squares - 2 * x @ means.T + xp.sum(means**2, axis=1)
-    sigma = max(float(xp.sum(T * distances)) / (N * D), 0.0) ** 0.5
-    return means + origin, xp.sum(T, axis=0) / N, sigma, float(xp.mean(log_likelihood))
+    weights, means = xp.sum(T, axis=0) / N, _weighted_means(x, T.T, means)
+    rest = xp.stack([t @ (x - mean) for t, mean in zip(T.T, means, strict=True)])  # as in K-means
+    means = means + rest / xp.where(weights > 0, N * weights, 1.0)[:, None]
+    sigma = (xp.sum(T * _squared_distances(x, means)).item() / (N * D)) ** 0.5
+    return xp.astype(means, dtype), xp.astype(weights, dtype), sigma, xp.mean(log_likelihood).item()
 
 
 def _variance(sigma):

@@ -6,7 +6,7 @@ from numbers import Real
 import numpy as np
 from array_api_compat import device
 
-from ..checks import array_namespace, cast, check_finite
+from ..checks import array_namespace, cast, check_finite, widen
 from .maso import MASO
 
 
@@ -128,10 +128,12 @@ def joint_scores(maso, x):
         raise ValueError(f"maso must have at most 2^16 joint choices, got {R}^{K}")
     choices = np.array(list(product(range(R), repeat=K)))
     units = np.arange(K)
-    slopes = maso.A[units, choices]  # (R^K, K, D)
-    overlaps = (xp.sum(xp.sum(slopes, axis=1) ** 2, axis=1) - xp.sum(slopes**2, axis=(1, 2))) / 2
+    slopes = widen(maso.A)[units, choices]  # (R^K, K, D)
+    before = xp.cumulative_sum(slopes, axis=1)[:, :-1]  # of each unit, the sum of the earlier ones' slopes
     scores = xp.sum(maso.scores(x)[:, units, choices], axis=2)
-    return scores - cast(overlaps, scores), choices
+    overlaps = cast(xp.sum(before * slopes[:, 1:], axis=(1, 2)), scores)
+    check_finite("the sum of the products of slopes", overlaps)
+    return scores - overlaps, choices
 
 
 def check_beta(beta):

@@ -133,6 +133,12 @@ def test_zero_rows_overlap_with_nothing(penalty):
     assert penalty(torch.zeros(2, 3)) == 0
 
 
+@pytest.mark.parametrize("dtype, size", [(torch.float16, 400), (torch.float32, 1e20), (torch.float64, 1e160)])
+def test_rows_whose_squared_length_overflows_need_not_overlap(dtype, size):
+    W = torch.diag(torch.tensor([size, size], dtype=torch.float64)).to(dtype)
+    assert mm.overlap(W) == 0 and not gradient(mm.overlap, W).any()
+
+
 @FOR_ALL
 @pytest.mark.parametrize("shape", [(3, 4), (4, 2), (2, 3, 2), (1, 3)])
 def test_derivatives_are_those_of_differences(penalty, shape):
@@ -438,6 +444,25 @@ def test_joint_scores_in_torch_and_with_derivatives(dtype):
     of = lambda A, B, x: mm.joint_scores(mm.MASO(A, B), x)[0]  # noqa: E731
     small, at = layer(1, K=2, R=2, D=2)
     assert gradcheck(of, [torch.from_numpy(part).requires_grad_() for part in (small.A, small.B, at[:2])])
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
+@pytest.mark.parametrize("make", [np.asarray, torch.tensor])
+def test_a_long_slope_does_not_hide_the_products_of_short_ones(make, dtype):
+    """The square of the long one's length holds no digit of the product 1 of the other two."""
+    long = {"float16": 200, "float32": 1e5, "float64": 1e9}[dtype]
+    A = np.array([[[0, 0], [long, 0]], [[0, 0], [0, 1]], [[0, 0], [0, 1]]], dtype)
+    maso = mm.MASO(make(A), make(np.zeros((3, 2), dtype)))
+    scores, choices = mm.joint_scores(maso, make(np.zeros((1, 2), dtype)))
+    assert (-scores[0]).tolist() == (choices[:, 1] * choices[:, 2]).tolist()
+
+
+@pytest.mark.parametrize("make", [np.asarray, torch.tensor])
+@pytest.mark.filterwarnings("ignore:overflow encountered:RuntimeWarning")
+def test_products_of_slopes_that_overflow_are_refused(make):
+    maso = mm.MASO(make(np.full((2, 1, 1), 1e200)), make(np.zeros((2, 1))))
+    with pytest.raises(ValueError, match="the sum of the products of slopes must be finite"):
+        mm.joint_scores(maso, make(np.zeros((1, 1))))
 
 
 def test_bad_joint_choices():

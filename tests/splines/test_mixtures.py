@@ -178,6 +178,98 @@ def test_sums_never_rise_in_single_precision():
     assert (np.diff(inertias) <= 1e-3).all()
 
 
+FAR = pytest.mark.parametrize("dtype, far", [("float16", 2e3), ("float32", 2e4), ("float64", 1e9)])
+MAKE = pytest.mark.parametrize("make", [np.asarray, lambda array: torch.tensor(array, device=mm.device())])
+
+
+@FAR
+@MAKE
+def test_points_far_from_one_another_and_near_ones_are_told_apart(make, dtype, far):
+    """Squares of the large numbers hold no digit of the small distance."""
+    x = make(np.array([[0], [far], [far + 1]], dtype))
+    centroids, codes, inertia = mm.kmeans(x, x)
+    assert codes.tolist() == [0, 1, 2] and inertia == 0 and (centroids == x).all()
+    start = mm.kmeans_plusplus(x, 3, np.random.default_rng(0))
+    assert sorted(start.ravel().tolist()) == [0, far, far + 1]
+    thirds = make(np.full(3, 1 / 3, dtype))
+    means, weights, sigma, log_likelihood = mm.em_step(x, x, thirds, 0.1)
+    assert (means == x).all() and 0 <= sigma < 1e-9
+    np.testing.assert_allclose(weights.tolist(), [1 / 3] * 3, rtol=1e-3)
+    np.testing.assert_allclose(log_likelihood, np.log(1 / 3) + norm.logpdf(0, 0, 0.1), rtol=1e-3)
+
+
+@pytest.mark.parametrize("dtype, far", [("float32", 2e4), ("float64", 1e9)])
+@MAKE
+@SEEDS
+def test_every_centroid_is_the_nearest_and_the_mean_wherever_clusters_are(seed, make, dtype, far):
+    """Against exact fractions: no point has a nearer centroid, no centroid is off the mean of its points."""
+    rng = np.random.default_rng(seed)
+    x = (rng.normal(size=(60, 2)) + far * rng.integers(-1, 2, (60, 2))).astype(dtype)
+    start = x[rng.choice(60, 12, replace=False)]
+    centroids, codes, inertia = mm.kmeans(make(x), make(start))
+    points, found = ([[Fraction(v) for v in row] for row in array.tolist()] for array in (x, centroids))
+    squares = [[sum((a - b) ** 2 for a, b in zip(p, c, strict=True)) for c in found] for p in points]
+    assert [row.index(min(row)) for row in squares] == codes.tolist()
+    np.testing.assert_allclose(
+        inertia, float(sum(map(min, squares))), rtol=1e-5 if dtype == "float32" else 1e-12
+    )
+    for r in set(codes.tolist()):
+        mine = x[np.array(codes.tolist()) == r]
+        rough = 2 * float(np.spacing(np.abs(mine).max()))
+        np.testing.assert_allclose(
+            centroids[r].tolist(), mine.mean(0, dtype="longdouble"), rtol=0, atol=rough
+        )
+
+
+@pytest.mark.parametrize("dtype, far", [("float32", 2e4), ("float64", 1e9)])
+@MAKE
+@SEEDS
+def test_a_step_of_two_mixtures_far_apart_is_the_step_of_each(seed, make, dtype, far):
+    x, means, weights, sigma = mixture(seed)
+    x, means = np.round(x * 64) / 64, np.round(means * 64) / 64  # what far leaves of them in single precision
+    weights = weights.astype(dtype)
+    both = [np.concatenate([part, part + far]).astype(dtype) for part in (x, means)]
+    ours = mm.em_step(*map(make, both), make(np.concatenate([weights, weights]) / 2), sigma)
+    single = mm.em_step(x, means, weights.astype(float) / weights.sum(dtype=float), sigma)
+    rough = float(np.spacing(np.asarray(far, dtype)))
+    moved = np.array(ours[0].tolist())
+    np.testing.assert_allclose(moved, np.concatenate([single[0], single[0] + far]), rtol=0, atol=4 * rough)
+    np.testing.assert_allclose(ours[1].tolist(), np.tile(single[1], 2) / 2, rtol=0, atol=1e-5)
+    np.testing.assert_allclose(ours[2], single[2], rtol=1e-3)
+    np.testing.assert_allclose(ours[3], single[3] - np.log(2), rtol=1e-4)
+
+
+@pytest.mark.parametrize("max_iter", [1, 300])
+@MAKE
+def test_a_start_far_from_all_points_is_forgotten(make, max_iter):
+    x = np.random.default_rng(0).normal(size=(40, 2))
+    centroids, _, inertia = mm.kmeans(make(x), make(np.full((1, 2), 1e12)), max_iter)
+    np.testing.assert_allclose(centroids.tolist(), [x.mean(0)], rtol=1e-14)
+    np.testing.assert_allclose(inertia, len(x) * x.var(0).sum(), rtol=1e-12)
+
+
+@MAKE
+def test_squares_that_overflow_are_refused(make):
+    x = make(np.array([[1e200], [3e200], [-1e200]]))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)
+        with pytest.raises(ValueError, match="their squared distances overflow (torch.)?float64"):
+            mm.kmeans(x, x)
+        with pytest.raises(ValueError, match="B_k must be finite"):
+            mm.mixture_to_unit(x, make(np.full(3, 1 / 3)))
+
+
+def test_many_points_of_half_precision():
+    """Neither counts nor sums fit into it."""
+    x = np.tile(np.array([[0.0], [1], [60000], [60032]], "float16"), (20000, 1))
+    centroids, codes, inertia = mm.kmeans(x, x[[0, 2]])
+    assert centroids.dtype == "float16" and centroids.ravel().tolist() == [0.5, 60032], (
+        "60016 is none of them"
+    )
+    assert codes[:4].tolist() == [0, 0, 1, 1]
+    np.testing.assert_allclose(inertia, 20000 * (0.5 + 32**2), rtol=1e-6)
+
+
 X, START = problem(0)
 
 
@@ -390,6 +482,20 @@ def test_mixtures_keep_their_types_whatever_number_the_width_is(make, dtype, sig
     assert type(step[2]) is type(step[3]) is float
     np.testing.assert_allclose(weights, mm.unit_to_mixture(A, B, 2.0)[1], rtol=1e-6)
     np.testing.assert_allclose(back[1], mm.mixture_to_unit(means, weights, 2.0)[1], rtol=1e-6)
+
+
+def test_a_weight_of_zero_has_no_gradient():
+    means = torch.tensor([[0.0], [1], [2]], dtype=torch.float64, requires_grad=True)
+    weights = torch.tensor([0.5, 0, 0.5], dtype=torch.float64, requires_grad=True)
+    x = torch.tensor([[0.3], [1.2]], dtype=torch.float64)
+    A, B = mm.mixture_to_unit(means, weights)
+    for output in (
+        mm.beta_vq(mm.MASO(A[None], B[None]), x, 0.5),
+        mm.em_step(x, means, weights, 1.0)[0][[0, 2]],
+    ):
+        slopes = torch.autograd.grad(output.sum(), (means, weights), retain_graph=True)
+        assert all(slope.isfinite().all() for slope in slopes) and slopes[0][1] == slopes[1][1] == 0
+        assert slopes[1][0] != 0 or slopes[0][0] != 0
 
 
 P, S = np.array([0.25, 0.75]), np.array([[0.0], [1.0]])
