@@ -7,8 +7,10 @@ import torch
 from ..checks import check_count
 from .comparing import BESIDE, check_affine, compare
 from .networks import laid_out, settled, widened
-from .tracer import flat, run
+from .tracer import flat, replay, run
 from .units import NotPiecewiseAffineError
+
+CHANGED_PLACES = "held at the pieces in its row (have points changed places?) the output at a point"
 
 
 class RegionCodes(Sequence):
@@ -86,7 +88,7 @@ def region_codes(model, x):
     model, x = widened(model, x)
     with torch.no_grad():
         pair = check_affine(model, x)
-        trace, codes = _codes(model, laid_out(x, pair))
+        trace, codes, ends = _codes(model, laid_out(x, pair))
     if len(x) == len(pair.output) == 1:  # a network of a single graph may have its nodes on the first axis
         return RegionCodes(trace.names, [each.reshape(1, -1) for each in codes], 1)
     for name, two, many in zip(trace.names, pair.pieces, codes, strict=True):
@@ -96,20 +98,25 @@ def region_codes(model, x):
                 f"for {len(pair.output)}; the points must stay on the first axis"
             )
     compare(flat(trace.output)[:1], flat(pair.output)[-1:], BESIDE)
+    rows = [torch.cat([two[-1:], some]) for two, some in zip(pair.pieces, ends, strict=True)]
+    with torch.no_grad():
+        held = replay(model, laid_out(x[[0, 0, -1]], pair), rows)
+    compare(flat(held), flat(trace.output)[[0, 0, -1]], CHANGED_PLACES, trace.output.abs().max())
     return RegionCodes(trace.names, [flat(each) for each in codes], len(x))
 
 
 def _codes(model, x):
-    """The run, and the codes of each of its nonlinear calls."""
-    codes = []
+    """The run, the codes of each of its nonlinear calls, and their pieces at the first and the last point."""
+    codes, ends = [], []
 
     def meet(unit, call):
         output, pieces = unit.choose()
         numbers = unit.codes(pieces)
         codes.append(numbers.to(torch.uint8) if unit.count <= 256 else numbers)
+        ends.append(pieces[[0, -1]])
         return output
 
-    return run(model, x, meet), codes
+    return run(model, x, meet), codes, ends
 
 
 def vq_distance(codes_a, codes_b, layer=None):

@@ -137,6 +137,12 @@ def scatter_reduce(input, dim, index, src, reduce, *, include_self=True):
     return largest_of(torch.cat([input.flatten(1), src.flatten(1)], 1), windows).reshape(input.shape)
 
 
+def tensor(data, dtype=None, device=None, requires_grad=False, pin_memory=False):
+    if not isinstance(data, torch.Tensor):
+        raise Reason("takes numbers out of tensors; join these by torch.stack")
+    return data.to(device=device, dtype=dtype).clone()
+
+
 def with_places(values):
     """What torch gives with places: these come from the input, so that nothing can be done with them."""
     return torch.return_types.max((values, torch.zeros_like(values, dtype=torch.long)))
@@ -168,7 +174,7 @@ REWRITTEN = {
     "cdist": lambda x1, x2, p=2, compute_mode=None: norm(x1.unsqueeze(-2) - x2.unsqueeze(-3), p, -1),
     **{f"lp_pool{d}d": lp_pool(d) for d in (1, 2, 3)},
     "scatter_reduce": scatter_reduce,
-    "as_tensor": lambda data, dtype=None, device=None: data.to(device=device, dtype=dtype),
-    "tensor": lambda data, dtype=None, device=None: data.to(device=device, dtype=dtype, copy=True),
+    "as_tensor": lambda data, dtype=None, device=None: tensor(data, dtype, device),
+    "tensor": tensor,
     "__deepcopy__": lambda input, memo: input.clone(),
 }

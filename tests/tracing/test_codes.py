@@ -149,6 +149,21 @@ def test_points_must_stay_on_the_first_axis_as_the_message_says():
         mm.region_codes(lambda x: torch.relu(x.T).T, at([[1, -2, 3], [4, 5, -6]]))
 
 
+@pytest.mark.parametrize("N", [1, 2, 5])
+@pytest.mark.parametrize(
+    "model",
+    [
+        lambda x: torch.relu(x.flip(0) - 0.5).flip(0),
+        lambda x: torch.relu(x.roll(1, 0)).roll(-1, 0),
+        lambda x: torch.relu(x[torch.arange(len(x)) - 1])[(torch.arange(len(x)) + 1) % len(x)],
+    ],
+)
+def test_points_that_change_places_and_back_are_refused(model, N):
+    """Their outputs are right, also beside other points; their codes would stand in other rows."""
+    with refuses("held at the pieces in its row .have points changed places.. the output at a point differs"):
+        mm.region_codes(model, points((4,), N))
+
+
 # ---------------------------------------------------------------- regions
 
 small = st.integers(1, 5)
