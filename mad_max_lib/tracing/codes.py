@@ -91,13 +91,17 @@ def region_codes(model, x):
         trace, codes, ends = _codes(model, laid_out(x, pair))
     if len(x) == len(pair.output) == 1:  # a network of a single graph may have its nodes on the first axis
         return RegionCodes(trace.names, [each.reshape(1, -1) for each in codes], 1)
+    compare(flat(trace.output)[:1], flat(pair.output)[-1:], BESIDE)
+    if trace.names != pair.names:
+        raise NotPiecewiseAffineError(
+            f"model calls {', '.join(trace.names)} for {len(x)} points and {', '.join(pair.names)} for 2"
+        )
     for name, two, many in zip(trace.names, pair.pieces, codes, strict=True):
         if two.shape != (len(pair.output), *many.shape[1:]) or len(many) != len(x):
             raise NotPiecewiseAffineError(
                 f"{name} sees {tuple(many.shape)} numbers for {len(x)} points and {tuple(two.shape)} "
                 f"for {len(pair.output)}; the points must stay on the first axis"
             )
-    compare(flat(trace.output)[:1], flat(pair.output)[-1:], BESIDE)
     rows = [torch.cat([two[-1:], some]) for two, some in zip(pair.pieces, ends, strict=True)]
     with torch.no_grad():
         held = replay(model, laid_out(x[[0, 0, -1]], pair), rows)

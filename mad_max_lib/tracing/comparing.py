@@ -33,14 +33,14 @@ def check_affine(model, x):
     """Raise unless a network is affine when held, and seen whole; a `Trace` of two points, the last is x[0].
 
     Held at the pieces that it chose at these two points, it is compared beyond their regions, on lines
-    through them; its output there is compared with the model's own.
+    through them; its output there is compared with the model's own, the two points the other way round.
     """
     pair, step = neighbour(model, x), _step(x[0]) / 2
     trace = record(model, pair)
     middle = flat(trace.output)
     there, back = (flat(replay(model, pair + sign * step, trace.pieces)) for sign in (1, -1))
     size = max(there.abs().max(), back.abs().max())
-    compare(middle, flat(model(pair.clone())), "the network that was seen")
+    compare(middle, flat(model(pair.flip(0))).flip(0), "the network that was seen")
     compare(
         (there + back) / 2, middle, "held at the pieces it chose, the network is not affine: its mean", size
     )
