@@ -94,7 +94,9 @@ def partition(model, plane=None, bounds=(-1, 1, -1, 1), memory="2 GB", n_jobs=1,
         raise TypeError(
             f"model must be a network or a function, got {type(model).__name__}, which is not callable"
         )
-    memory, n_jobs = check_memory(memory), n_jobs if n_jobs == -1 else check_count("n_jobs", n_jobs)
+    memory = check_memory(memory)
+    if n_jobs != -1:
+        n_jobs = check_count("n_jobs", n_jobs)
     device = "cpu"
     if isinstance(model, torch.nn.Module):
         model = copied(model, torch.float64)  # as it is now: training may go on
@@ -139,6 +141,8 @@ def partition(model, plane=None, bounds=(-1, 1, -1, 1), memory="2 GB", n_jobs=1,
 def partition_by(way, tiling):
     """The partition that one way of cutting finds, if the model's own output agrees with it at 500 places."""
     cut = tiling.cut(way)
-    found = Partition(tiling.model, tiling.plane, tiling.bounds, cut.mesh, cut.codes, cut.values, tiling.rows)
+    found = Partition(
+        tiling.model, tiling.plane, tiling.bounds, cut.mesh, cut.codes, cut.values, tiling.chunk
+    )
     found.check_model(np.arange(0, len(found), max(1, len(found) // 500)))
     return found

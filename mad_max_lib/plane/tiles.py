@@ -1,16 +1,20 @@
 """A rectangle cut in tiles, so that only so many points are in flight at once; side by side on joblib."""
 
+import copy
+import math
 import re
 from numbers import Real
 
 import joblib
+import torch
 from tqdm.auto import tqdm
 
 from .cutting import Sizes
 from .joining import join
 from .mesh import TooLarge
 
-FAST = 2**26  # bytes in flight: with more of them a processor's caches do not help
+FAST = 2**28  # bytes in flight while a tile is cut: more make nothing faster,
+FASTEST = 2**24  # and so many where points only pass
 COPIES = 3  # how often the numbers of a run are in memory: old and new, and those that make up a cut
 FEWEST = 64  # points that a tile must be able to hold
 UNITS = {"B": 1, "KB": 1e3, "MB": 1e6, "GB": 1e9, "TB": 1e12}
@@ -37,7 +41,9 @@ class Tiling:
 
     Attributes
     ----------
-    rows : int, how many points may be in flight at once
+    rows : int, how many points may be in flight at once in a tile
+    chunk : int, how many points are given to the network where nothing is cut
+    expected : float, how many there would be in the whole rectangle, by the tile before
     """
 
     def __init__(self, model, plane, bounds, memory, n_jobs, progress):
@@ -52,14 +58,16 @@ class Tiling:
         share = memory / joblib.effective_n_jobs(n_jobs) if n_jobs != 1 else memory
         self.most = int(share / (COPIES * self.sizes.bytes))
         self.rows = min(self.most, max(FEWEST, FAST // self.sizes.bytes))
+        self.chunk = min(self.most, max(16, FASTEST // self.sizes.bytes))
         if self.most < FEWEST:
             raise MemoryTooSmall(
-                f"memory must be at least {FEWEST * COPIES * self.sizes.bytes * memory / share / 1e6:.0f} MB "
+                f"memory must be at least {math.ceil(FEWEST * COPIES * self.sizes.bytes * memory / share / 1e6)} MB "
                 f"for this network, got {memory / 1e6:.3g} MB"
             )
 
     def cut(self, way):
         """The rectangle, cut: in one tile, if it fits, or in four with as many as it takes in each."""
+        self.expected = 0
         try:
             return self._cut(way, self.bounds, 0)
         except TooLarge:
@@ -73,9 +81,17 @@ class Tiling:
                     raise
         raise torn
 
+    @torch.no_grad()  # in every worker
     def _cut(self, way, bounds, depth):
-        limit = min(self.most, self.rows << max(0, depth - 8))  # very many regions may meet in one point
-        return way(self.plane, bounds, self.sizes, limit).run(self.model)
+        """A tile in one go; ``TooLarge``, perhaps at once, by what the tile before had in its area."""
+        limit = min(self.most, self.rows << max(0, depth - 5))  # very many regions may meet in one point
+        if self.expected > limit * 4**depth and depth < 6:
+            self.expected *= 0.9  # but look again from time to time
+            raise TooLarge
+        self.expected = limit * 4**depth
+        cut = way(self.plane, bounds, self.sizes, limit).run(self.model)
+        self.expected = len(cut.mesh.xy) * 4**depth
+        return cut
 
     def _in_tiles(self, way, middle):
         tiles = quarters(self.bounds, middle)
@@ -92,7 +108,8 @@ class Tiling:
             return parallel(joblib.delayed(self._joined)(way, middle, tile) for tile in tiles)
 
     def _joined(self, way, middle, bounds):
-        return join(self._leaves(way, middle, bounds, 2), bounds)
+        alone = copy.copy(self)  # threads share it, and it counts on
+        return join(alone._leaves(way, middle, bounds, 2), bounds)
 
     def _leaves(self, way, middle, bounds, depth, tell=lambda percent: None):
         """The cuts of a tile, or of the tiles in it, where it does not fit."""
