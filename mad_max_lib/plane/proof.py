@@ -30,7 +30,9 @@ def _piece_for_piece(codes, gaps, unit, call):
     if output.numel():
         pieces = unit.from_codes(codes[call.index].to(output.device).reshape(output.shape))
         largest_so_far = gaps[:, call.index]
-        np.maximum(largest_so_far, [largest(unit.held(pieces) - output), largest(output)], out=largest_so_far)
+        np.maximum(
+            largest_so_far, [largest(unit.held(pieces).sub_(output)), largest(output)], out=largest_so_far
+        )
     return output
 
 

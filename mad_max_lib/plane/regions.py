@@ -45,7 +45,10 @@ class Plane(NamedTuple):
             .to(self.origin.device, torch.float64)
             .T.reshape(2, -1, *[1] * self.origin.dim())
         )
-        return self.origin.double() + s * self.u.double() + t * self.v.double()
+        points = s * self.u.double()
+        points += self.origin.double()
+        points += t * self.v.double()
+        return points
 
 
 def partition(model, plane=None, bounds=(-1, 1, -1, 1), memory="2 GB", n_jobs=1, progress=None):

@@ -55,14 +55,14 @@ class Tiling:
             progress,
         )
         self.sizes = Sizes(model, plane, bounds)
-        share = memory / joblib.effective_n_jobs(n_jobs) if n_jobs != 1 else memory
-        self.most = int(share / (COPIES * self.sizes.bytes))
+        one, workers = COPIES * self.sizes.bytes, joblib.effective_n_jobs(n_jobs) if n_jobs != 1 else 1
+        self.most = int(memory / workers / one)
         self.rows = min(self.most, max(FEWEST, FAST // self.sizes.bytes))
         self.chunk = min(self.most, max(16, FASTEST // self.sizes.bytes))
         if self.most < FEWEST:
+            needed = math.ceil(FEWEST * workers * one / 1e6)
             raise MemoryTooSmall(
-                f"memory must be at least {math.ceil(FEWEST * COPIES * self.sizes.bytes * memory / share / 1e6)} MB "
-                f"for this network, got {memory / 1e6:.3g} MB"
+                f"memory must be at least {needed} MB for this network, got {memory / 1e6:.3g} MB"
             )
 
     def cut(self, way):
