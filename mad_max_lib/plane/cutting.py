@@ -17,7 +17,7 @@ import numpy as np
 import torch
 
 from ..tracing.tracer import flat, run
-from ..tracing.units import Kinked, NotPiecewiseAffineError, Ordered
+from ..tracing.units import NotPiecewiseAffineError
 from .mesh import NOISE, ON, SLACK, Mesh, cut_candidates, cut_kinks
 from .packing import PackedCodes, kind_of, pack
 
@@ -41,16 +41,13 @@ class Sizes:
         self.bytes = run(model, x, self._meet).bytes // 25
 
     def _meet(self, unit, call):
-        if isinstance(unit, (Kinked, Ordered)):
+        if unit.bends:
             parts = [(function, None) for function in unit.kink_functions()]
         else:
             parts = map(unit.piece_values, range(max(1, unit.count)))  # soft units have none, and say so
         tops = []
         for values, absent in parts:
-            if len(values) != 25:
-                raise NotPiecewiseAffineError(
-                    f"{call.index + 1}:{call.name} does not keep the points on the first axis"
-                )
+            check_rows(values, 25, call)
             top = flat(values).abs().amax(0)
             tops.append((top if absent is None else top.masked_fill(absent, 0)).cpu().numpy())
         self.units.append(np.concatenate(tops) if absent is None else np.max(tops, 0))
@@ -61,6 +58,14 @@ class Sizes:
     def zero(self, call, size):
         """Below which value each function of a call counts as zero, after numbers up to ``size``."""
         return np.maximum(ON * self.units[call], NOISE * max(self.largest[call], size / SLACK))
+
+
+def check_rows(values, N, call):
+    """Raise unless a call's units have a row for each of N points."""
+    if len(values) != N:
+        raise NotPiecewiseAffineError(
+            f"{call.index + 1}:{call.name} does not keep the points on the first axis"
+        )
 
 
 def largest(tensor):
@@ -110,14 +115,10 @@ class CutAnew:
 
     def cut(self, unit, call):
         """Cut along the kinks of all units of a call; their outputs at all vertices, old and new."""
-        bends = isinstance(unit, (Kinked, Ordered))
-        first = unit.u if bends else unit.piece_values(0)[0]
-        if len(first) != len(self.mesh.xy):
-            raise NotPiecewiseAffineError(
-                f"{call.index + 1}:{call.name} does not keep the points on the first axis"
-            )
+        first = unit.u if unit.bends else unit.piece_values(0)[0]
+        check_rows(first, len(self.mesh.xy), call)
         zero = self.sizes.zero(call.index, self.size)
-        if bends:
+        if unit.bends:
             functions = [flat(function).cpu().numpy() for function in unit.kink_functions()]
             h, above, origin = cut_kinks(self.mesh, functions, zero)
             codes = unit.codes_from(above)

@@ -166,9 +166,8 @@ class Partition:
         found = np.where(inside, face[number[len(self) :]], -1)
         corner = mesh.xy[mesh.vertex]
         along = mesh.xy[following(mesh.vertex, mesh.start)] - corner
-        for i in np.flatnonzero(
-            inside & (found < 0)
-        ):  # on a corner, where no region has all the lowest pieces
+        lost = inside & (found < 0)  # on a corner, where no region has all the lowest pieces
+        for i in np.flatnonzero(lost):
             x, y = (points[i] - corner).T
             found[i] = np.minimum.reduceat(along[:, 0] * y - along[:, 1] * x, mesh.start[:-1]).argmax()
         return found

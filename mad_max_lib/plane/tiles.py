@@ -47,13 +47,8 @@ class Tiling:
     """
 
     def __init__(self, model, plane, bounds, memory, n_jobs, progress):
-        self.model, self.plane, self.bounds, self.n_jobs, self.progress = (
-            model,
-            plane,
-            bounds,
-            n_jobs,
-            progress,
-        )
+        self.model, self.plane, self.bounds = model, plane, bounds
+        self.n_jobs, self.progress = n_jobs, progress
         self.sizes = Sizes(model, plane, bounds)
         one, workers = COPIES * self.sizes.bytes, joblib.effective_n_jobs(n_jobs) if n_jobs != 1 else 1
         self.most = int(memory / workers / one)

@@ -8,7 +8,8 @@ from typing import NamedTuple
 import torch
 
 from .comparing import BESIDE, check_affine, compare, neighbour
-from .networks import HALVES, laid_out, settled, widened
+from .networks import laid_out, settled, widened
+from .operations import HALVES
 from .tracer import flat, record, replay, run
 
 logger = logging.getLogger(__name__)
@@ -99,15 +100,12 @@ def _held(model, x, outputs, probe, keep=False):
             return _held(model, x, outputs, replace(probe, bytes=CHUNK * 4), keep=True)
     with torch.no_grad():
         b = flat(replay(model, torch.zeros_like(x), trace.pieces))[:, outputs]
-        own = (
-            flat(model(x.clone(memory_format=torch.contiguous_format)))[:, outputs]
-            if trace.rewritten
-            else own.detach()
-        )
+        if trace.rewritten:
+            own = flat(model(x.clone(memory_format=torch.contiguous_format)))[:, outputs]
         affine = AffineMap(A, b)
         size = A.norm() * x.norm() / len(x) + b.abs().max()
-        compare(affine(x), own, "A x + b", size)
-    return A, b, own
+        compare(affine(x), own.detach(), "A x + b", size)
+    return A, b, own.detach()
 
 
 def _rows(own, leaf, probe):

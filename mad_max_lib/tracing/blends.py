@@ -25,18 +25,15 @@ class Blend(Unit):
 
     def weights(self):
         """The posterior weight of the second of two pieces, or of each of R."""
-        hard = not isinstance(self.eta, torch.Tensor) and self.eta == float(
-            "inf"
-        )  # ties go to the lowest piece
+        hard = isinstance(self.eta, Number) and self.eta == float("inf")  # ties go to the lowest piece
         if isinstance(self.values, tuple):
             first, second = self.values
             if hard:
                 return (second > first).to(second.dtype)
             if isinstance(first, Number):
                 return torch.sigmoid(self.eta * second)
-            return torch.sigmoid(
-                2 * self.eta * (second / 2 - first / 2)
-            )  # halves: the difference may be too large
+            halves = second / 2 - first / 2  # the difference itself may be too large
+            return torch.sigmoid(2 * self.eta * halves)
         values = self.values.masked_fill(self.absent, -torch.inf)
         if hard:
             return torch.nn.functional.one_hot(values.argmax(-1), values.shape[-1]).to(values.dtype)

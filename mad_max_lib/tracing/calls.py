@@ -1,10 +1,10 @@
 """A call of a function on what comes from the input, as it is handed to those who ask a tracer."""
 
+import torch
+
 from .functions import PIECEWISE
 from .operations import KNOWN, Inside, Operation, tensors_in
 from .units import NotPiecewiseAffineError
-
-import torch
 
 
 class Call(Operation):

@@ -2,9 +2,10 @@
 
 import torch
 
+from ..checks import widen
 from .affine_maps import affine_map
 from .comparing import BESIDE, check_affine, compare, neighbour
-from .networks import HALVES, settled, widened
+from .networks import settled, widened
 from .operations import CONVOLUTIONS, place, tensors_in
 from .tracer import flat, run
 from .units import Pool
@@ -44,7 +45,7 @@ def local_lipschitz(model, x):
     run(wide, neighbour(wide, points), _choose)  # refuses units that bend everywhere
     A = affine_map(model, x).A
     A = A.reshape(*A.shape[:2], -1)
-    return torch.linalg.matrix_norm(A.float() if A.dtype in HALVES else A, ord=2).to(A.dtype)
+    return torch.linalg.matrix_norm(widen(A), ord=2).to(A.dtype)
 
 
 def _choose(unit, call):

@@ -6,11 +6,9 @@ from contextlib import contextmanager, nullcontext
 
 import torch
 
-from ..checks import check_input
-from .operations import tensors_in
+from ..checks import check_input, widen
+from .operations import HALVES, tensors_in
 from .units import NotPiecewiseAffineError
-
-HALVES = (torch.float16, torch.bfloat16)
 
 
 def check_points(model, x):
@@ -26,7 +24,7 @@ def check_points(model, x):
 def widened(model, x):
     """The model and the points, in float32 where they are in half precision, whose rounding hides errors."""
     x = check_points(model, x)
-    return (copied(model, torch.float32), x.float()) if x.dtype in HALVES else (model, x)
+    return (copied(model, torch.float32) if x.dtype in HALVES else model), widen(x)
 
 
 def laid_out(x, trace):
@@ -135,9 +133,7 @@ def explained(model, x, error):
 @contextmanager
 def forward_alone(tracer):
     """An autograd function is its forward; what it says about its derivative is not what it computes."""
-    base = (
-        torch.autograd.function._SingleLevelFunction
-    )  # under `Function.apply`, which a network may have kept
+    base = torch.autograd.function._SingleLevelFunction  # under Function.apply, which may have been kept
     before = base.__dict__.get("apply")
 
     def apply(cls, *args, **kwargs):

@@ -12,6 +12,7 @@ name, since to look inside takes 25 microseconds a call.
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
+HALVES = (torch.float16, torch.bfloat16)
 UNKNOWN = "is not known to be affine or continuous and piecewise affine"
 COMPARES = (
     "asks which numbers are larger, and its answer jumps; write relu(x) for x * (x > 0), "
@@ -116,7 +117,7 @@ def cast(call):
     for dtype in (a for a in (*call.args, *call.kwargs.values()) if isinstance(a, torch.dtype)):
         if not (dtype.is_floating_point or dtype.is_complex):
             return "rounds to whole numbers"
-        if dtype in (torch.float16, torch.bfloat16) and any(t.dtype != dtype for t in call.tensors()):
+        if dtype in HALVES and any(t.dtype != dtype for t in call.tensors()):
             return f"rounds to {str(dtype).removeprefix('torch.')}"
 
 

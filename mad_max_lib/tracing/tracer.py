@@ -119,9 +119,7 @@ def run(model, x, meet, pass_on=None, see=None, in_training=False, keep=False):
     tracer = _Tracer(meet, pass_on or Call.result, see, in_training, keep)
     try:
         with tracer, forward_alone(tracer), in_eager_mode():
-            output = model(
-                tracer.mark(x.clone())
-            )  # a network that works in place must not change the caller's
+            output = model(tracer.mark(x.clone()))  # which a network that works in place may change
     except NotPiecewiseAffineError:
         raise
     except Exception as error:
@@ -154,8 +152,18 @@ class _Tracer(TorchFunctionMode):
 
     def changed(self, call, change):
         """The call with ``change`` applied to all marked tensors among its arguments."""
-        args, kwargs = replaced((call.args, call.kwargs), lambda t: change(t) if self.is_marked(t) else t)
+        return self._with(call, lambda t: change(t) if self.is_marked(t) else t)
+
+    def _with(self, call, change):
+        """The call with ``change`` applied to all tensors among its arguments."""
+        args, kwargs = replaced((call.args, call.kwargs), change)
         return Call(self, call.function, call.name, args, kwargs, call.inplace)
+
+    def _normal(self, tensor):
+        """A tensor that was made in inference mode as one that can be differentiated."""
+        if not tensor.is_inference():
+            return tensor
+        return self.mark(tensor.clone()) if self.is_marked(tensor) else tensor.clone()
 
     def __torch_function__(self, func, types, args=(), kwargs=None):
         if torch.is_inference_mode_enabled():  # what is made in it is not differentiated, nor written into
@@ -217,8 +225,7 @@ class _Tracer(TorchFunctionMode):
         if self.see is not None:
             call = self.changed(call, lambda tensor: self.mark(self.see(tensor)))
         if torch.is_grad_enabled() and any(t.is_inference() for t in call.tensors()):
-            parts, call._tensors = (call.args, call.kwargs), None
-            call.args, call.kwargs = replaced(parts, lambda t: t.clone() if t.is_inference() else t)
+            call = self._with(call, self._normal)
         try:
             output = self._rewritten(call) if call.name in REWRITTEN else NotImplemented
             if output is NotImplemented and call.name in PIECEWISE:

@@ -39,6 +39,7 @@ class Unit:
     torch_form = None  # torch's own function, where its derivative also takes the lowest piece at a kink
     absent = None  # which candidates are not there, where some are not
     count = 0  # how many pieces
+    bends = False  # whether its pieces lie between the zeros of its kink functions
     u_is_first = False
     cannot = "has no pieces that can be told apart"
 
@@ -119,6 +120,7 @@ class Kinked(Unit):
         """For each kink, a function of the input that is positive above it."""
         return [self._above(kink) if nonzero(kink) else self.u for kink in self.kinks]
 
+    bends = True
     u_is_first = property(lambda self: not nonzero(self.kinks[0]))  # of the kink functions
 
     def codes_from(self, above):
@@ -235,6 +237,8 @@ class Ordered(Unit):
     cannot = "puts numbers in order, which is not a maximum of affine pieces, so it has no soft form"
 
     u: torch.Tensor
+
+    bends = True
 
     @property
     def count(self):
