@@ -1,4 +1,4 @@
-"""Chapter 08's section at paper size, which no reader's test run executes: run here on a few tiny images."""
+"""Chapter 14's section at paper size, which no reader's test run executes: run here on a few tiny images."""
 
 from pathlib import Path
 
@@ -9,7 +9,7 @@ import pytest
 
 import mad_max_lib as mm
 
-CHAPTER = Path(__file__).parents[1] / "notebooks" / "08_orthogonal_templates.ipynb"
+CHAPTER = Path(__file__).parents[1] / "notebooks" / "14_orthogonal_templates.ipynb"
 
 
 @pytest.fixture

@@ -199,7 +199,7 @@ def draw_image(ax, image, title="", signed=False, limit=None):
 
     ``limit`` is the value that gets the full colour; by default the largest of the image.
 
-    Used from chapter 02 on.
+    Used from chapter 03 on.
     """
     limit = np.abs(image).max() if limit is None else limit
     ax.imshow(image, cmap="RdBu_r" if signed else "gray_r", vmin=-limit if signed else 0, vmax=limit)

@@ -1,221 +1,236 @@
-"""Chapter 03, a deep network from scratch."""
+"""Chapter 03, MASOs in NumPy."""
 
-from itertools import pairwise
+from math import comb
 
 import numpy as np
 
+from ..splines.maso import MASO
 from . import ask, call, exercise
+
+
+def all_scores(x, A, B):
+    K, R, D = A.shape
+    return (x @ A.reshape(K * R, D).T).reshape(len(x), K, R) + B
+
+
+def _scores_no_offset(x, A, B):
+    return all_scores(x, A, 0 * B)
+
+
+def _scores_minus_offset(x, A, B):
+    return all_scores(x, A, -B)
+
+
+def _scores_mixed_up(x, A, B):
+    return all_scores(x, A.transpose(1, 0, 2).reshape(A.shape), B)
+
+
+def _scores_clipped(x, A, B):
+    return np.maximum(all_scores(x, A, B), 0)
+
+
+def _which_score(got, truth, x, A, B):
+    n, k, r = np.argwhere(~np.isclose(got, truth))[0]
+    return (
+        f"score [{n}, {k}, {r}] should be <A[{k}, {r}], x[{n}]> + B[{k}, {r}] = {truth[n, k, r]:.3f} and is "
+        f"{got[n, k, r]:.3f}. Which entries of x, A and B enter yours?"
+    )
+
+
+_rng = np.random.default_rng(3)
+_A, _B, _x = _rng.normal(size=(2, 3, 4)), _rng.normal(size=(2, 3)), _rng.normal(size=(5, 4))
+exercise(
+    "3.1",
+    solution=all_scores,
+    cases=[(_x[:1], _A, _B), (_x, _A, _B)],  # also one input, whose axis must stay
+    wrong={
+        _scores_no_offset: "at x = 0 all your scores are zero. What should they be there?",
+        _scores_minus_offset: "your scores at x = 0 have the wrong sign. What does the definition do with B?",
+        _scores_mixed_up: "your units and pieces are mixed up. In which order does reshape lay out K and R?",
+        _scores_clipped: "none of your scores is negative. Is a score already a maximum?",
+    },
+    otherwise=_which_score,
+)
+
+
+exercise(
+    "3.2",
+    solution=(32, 4, 128),
+    wrong={
+        (32, 2, 128): "how many entries compete in one window?",
+        (128, 4, 32): "K counts outputs and D counts inputs. Which of them is larger when we pool?",
+        (16, 4, 64): "all numbers of both maps are inputs. How many is that?",
+        (2, 4, 4): "these are the entries of one window on each map. How many windows are there?",
+    },
+    otherwise="think of the flattened input: how many numbers go in (D), how many come out (K), "
+    "and how many compete for each (R)?",
+    why="Two channels of 8 x 8 are D = 128 inputs; 2 x 2 windows leave K = 2 * 4 * 4 = 32 outputs; "
+    "each output is the largest of R = 4 entries.",
+)
+
+
+def circulant(kernel, D):
+    k = len(kernel)
+    W = np.zeros((D, D))
+    for i in range(D):
+        for j in range(k):
+            W[i, (i + j - k // 2) % D] += kernel[j]
+    return W
+
+
+def _flipped(kernel, D):
+    return circulant(kernel[::-1], D)
+
+
+def _not_centred(kernel, D):
+    return np.roll(circulant(kernel, D), len(kernel) // 2, axis=1)
+
+
+def _one_to_the_left(kernel, D):
+    return np.roll(circulant(kernel, D), len(kernel) // 2 - 1, axis=1)
+
+
+def _transposed_shift(kernel, D):
+    return np.stack([np.roll(row, -2 * i) for i, row in enumerate(circulant(kernel, D))])
+
+
+def _toeplitz(kernel, D):
+    return sum(entry * np.eye(D, k=j - len(kernel) // 2) for j, entry in enumerate(kernel))
+
+
+def _clipped(kernel, D):
+    meets = np.arange(D)[:, None] + np.arange(len(kernel)) - len(kernel) // 2
+    return np.einsum("j,ijn->in", kernel, np.eye(D)[meets.clip(0, D - 1)])
+
+
+def _overwritten(kernel, D):
+    W = np.zeros((D, D))
+    for j, entry in enumerate(kernel):
+        W[np.arange(D), (np.arange(D) + j - len(kernel) // 2) % D] = entry
+    return W
+
+
+def _which_row(got, truth, kernel, D):
+    i = int(np.argmin(np.isclose(got, truth).all(axis=1)))
+    return f"for the kernel {kernel} your row {i} is {got[i]}. Which inputs does output {i} see on the ring?"
+
 
 exercise(
     "3.3",
-    solution=11,
+    solution=circulant,
+    cases=[(np.array([1.0, 2.0, 4.0]), 6), (np.arange(5.0), 7), (np.arange(1.0, 6.0), 3)],
     wrong={
-        16: "that is the number of codes on paper. Can every combination of sides be met in a plane?",
-        10: "how many regions are there before the first line is drawn?",
-        15: "does a new line run through every region that is there already?",
+        _toeplitz: "you pad with zeros. Where does the neighbour of the last entry come from on a ring?",
+        _clipped: "at the ends you repeat the last input. Which input lies beyond it on a ring?",
+        _flipped: "your kernel runs backwards. Which entry of the kernel meets the right neighbour?",
+        _not_centred: "your kernel starts at entry i. Which entry of it should meet entry i?",
+        _one_to_the_left: "right for 3 kernel entries, but not for 5. Where is the middle of a kernel?",
+        _transposed_shift: "row 0 is right, row 1 is not. Which way does the kernel move from row to row?",
+        _overwritten: "on a ring of 3 a kernel of 5 entries goes around. What if two meet one input?",
     },
-    otherwise="draw the lines one after the other. How many regions does the third line cut in two, at most?",
-    why="One region to begin with; line i crosses the i - 1 earlier ones and cuts i regions in two: "
-    "1 + 1 + 2 + 3 + 4 = 11, of 2^4 = 16 codes.",
+    otherwise=_which_row,
 )
 
 
-def loss_gradient(logits, y):
-    p = np.exp(logits - logits.max(axis=1, keepdims=True))
-    p /= p.sum(axis=1, keepdims=True)
-    p[np.arange(len(y)), y] -= 1
-    return p / len(y)
+def after(A, B, W, b):
+    return A @ W, B + A @ b
 
 
-def _gradient_of_sum(logits, y):
-    return loss_gradient(logits, y) * len(y)
+def _after_no_bias(A, B, W, b):
+    return A @ W, B
 
 
-def _gradient_sign(logits, y):
-    return -loss_gradient(logits, y)
+def _after_transposed(A, B, W, b):
+    return A @ W.T, B + A @ b
 
 
-def _gradient_no_target(logits, y):
-    return (loss_gradient(logits, y) * len(y) + np.eye(logits.shape[1])[y]) / len(y)
-
-
-def _softmax_gradient(e, y):
-    return (e / e.sum(axis=1, keepdims=True) - np.eye(e.shape[1])[y]) / len(y)
-
-
-def _gradient_no_shift(logits, y):
-    return _softmax_gradient(np.exp(logits), y)
-
-
-def _gradient_clipped(logits, y):
-    return _softmax_gradient(np.exp(np.clip(logits, -50, 50)), y)
-
-
-def _gradient_global_shift(logits, y):
-    return _softmax_gradient(np.exp(logits - logits.max()), y)
-
-
-def _which_entry(got, truth, logits, y):
-    n, c = np.argwhere(~np.isclose(got, truth))[0]
-    entry = (
-        f"for {logits[n]} and true class {y[n]} entry {c} should be {truth[n, c]:.4f}, not {got[n, c]:.4f}"
-    )
-    return f"{entry}. Are there probabilities, a true class and a mean in your derivative?"
+def _after_bias_as_is(A, B, W, b):
+    return A @ W, B + b[: A.shape[0], None]
 
 
 _rng = np.random.default_rng(0)
-exercise(
-    "3.1",
-    solution=loss_gradient,
-    cases=[
-        (3 * _rng.normal(size=(6, 4)), _rng.integers(4, size=6)),
-        (np.array([[1000.0, 999.0], [0.0, 1.0]]), np.array([0, 0])),
-    ],
+_case = [_rng.normal(size=shape) for shape in ((3, 4, 3), (3, 4), (3, 3), 3)]
+
+
+@exercise(
+    "3.4",
+    solution=after,
+    cases=[_case],
     wrong={
-        _gradient_of_sum: "your gradient is 6 times too large for 6 points. Is the loss a sum or a mean?",
-        _gradient_sign: "your gradient points the other way. "
-        "Should the loss fall or rise when the right logit grows?",
-        _gradient_no_target: "one constant added to all logits changes nothing, so rows add up to zero. "
-        "What is missing at the true class?",
-        _gradient_no_shift: "logits of 1000 and 999 overflow. "
-        "What may be subtracted from all logits without any effect?",
-        _gradient_clipped: "logits of 1000 and 999 become equal in your version. "
-        "Which number, taken from both, keeps their difference?",
-        _gradient_global_shift: "one point with logits near 1000 spoils another one with logits near 0. "
-        "What belongs to each row?",
-    },
-    otherwise=_which_entry,
-)
-
-
-def affine(params, gates):
-    W, b = params[0]
-    A_x, b_x = W, b
-    for (W, b), gate in zip(params[1:], gates, strict=True):
-        A_x, b_x = W @ (gate[:, None] * A_x), W @ (gate * b_x) + b
-    return A_x, b_x
-
-
-def _affine_no_gates(params, gates):
-    return affine(params, [np.ones_like(gate) for gate in gates])
-
-
-def _affine_last_bias(params, gates):
-    return affine(params, gates)[0], params[-1][1]
-
-
-def _affine_bias_ungated(params, gates):
-    A_x, b_x = params[0]
-    for (W, b), gate in zip(params[1:], gates, strict=True):
-        A_x, b_x = W @ (gate[:, None] * A_x), W @ b_x + b
-    return A_x, b_x
-
-
-def _random_network(rng, *sizes):
-    return [(rng.normal(size=(o, i)), rng.normal(size=o)) for i, o in pairwise(sizes)]
-
-
-_gates = [np.array([True, False, True, True, False]), np.array([False, True, True, False])]
-exercise(
-    "3.2",
-    solution=affine,
-    cases=[(_random_network(np.random.default_rng(1), 3, 5, 4, 2), _gates)],
-    wrong={
-        _affine_no_gates: "your matrix is the product of all weights, as if every gate were open. "
-        "Where do the gates go?",
-        _affine_last_bias: "only the last layer's bias is left. "
-        "What do the later layers do to the first layer's bias?",
-        _affine_bias_ungated: "the matrix is right, the vector is not. Does a closed gate let a bias pass?",
+        _after_no_bias: "the offsets have not changed. What does piece (k, r) give at x = 0 now?",
+        _after_transposed: "your slopes use W the wrong way round. "
+        "W is square here; would it fit with shape (3, 2)?",
+        _after_bias_as_is: "you add b to the offsets as it is. "
+        "Every piece weighs its entries in its own way; with which weights?",
     },
     otherwise=lambda got, truth, *_: (
-        "the matrix is off. Which comes first on the way from x to the logits, W, the gate, or the next W?"
+        "the slopes are off. What multiplies x in <a, W x + b>?"
         if not np.allclose(got[0], truth[0])
-        else "the matrix is right, the vector is not. What does each bias meet on its way to the logits?"
+        else "the offsets are off. What is left of <a, W x + b> at x = 0?"
     ),
 )
+def check_3_4(attempt):
+    A, B, W, b = _case
+    new_A, _ = call(attempt, A, B, W, b, shape=[A.shape, B.shape])
+    if np.allclose(new_A, A @ W):  # else the square W, below, says more
+        new_A, _ = call(attempt, A, B, W[:, :2], b, shape=[(3, 4, 2), (3, 4)])
+        ask(
+            np.allclose(new_A, A @ W[:, :2]),
+            "right for a square W, but not for one of shape (3, 2). How many inputs are there then?",
+        )
 
 
-def counts(codes_1, codes_2, training_1, training_2):
-    codes, training = np.hstack([codes_1, codes_2]), np.hstack([training_1, training_2])
-    return len(np.unique(codes, axis=0)), len(np.unique(training, axis=0))
+def residual(A, B, W, b):
+    return A + W[:, None, :], B + b[:, None]
 
 
-def _how_many(codes):
-    return len(np.unique(codes, axis=0))
+def _residual_last_piece(A, B, W, b):
+    last = np.arange(A.shape[1]) == A.shape[1] - 1
+    return A + last[:, None] * W[:, None, :], B + last * b[:, None]
 
 
-def _counts_product(codes_1, codes_2, training_1, training_2):
-    return _how_many(codes_1) * _how_many(codes_2), _how_many(training_1) * _how_many(training_2)
+def _residual_split(A, B, W, b):
+    return A + W[:, None, :] / A.shape[1], B + b[:, None] / A.shape[1]
 
 
-def _counts_last(codes_1, codes_2, training_1, training_2):
-    return _how_many(codes_2), _how_many(training_2)
+def _residual_no_offset(A, B, W, b):
+    return A + W[:, None, :], B
 
 
-def _counts_how_many_on(codes_1, codes_2, training_1, training_2):
-    grid, training = np.hstack([codes_1, codes_2]), np.hstack([training_1, training_2])
-    return _how_many(grid.sum(axis=1)), _how_many(training.sum(axis=1))
-
-
-def _counts_as_numbers(codes_1, codes_2, training_1, training_2):
-    grid, training = np.hstack([codes_1, codes_2]), np.hstack([training_1, training_2])
-    powers = 2.0 ** np.arange(grid.shape[1])
-    return _how_many(grid @ powers), _how_many(training @ powers)
-
-
-def _counts_swapped(codes_1, codes_2, training_1, training_2):
-    return counts(codes_1, codes_2, training_1, training_2)[::-1]
-
-
-_rng = np.random.default_rng(2)
-_codes = _rng.random((300, 4)) > 0.7, _rng.random((300, 3)) > 0.6
-_long = np.arange(120).reshape(2, 60) == 60  # two codes of layer 1 that differ in one gate
+_rng = np.random.default_rng(1)
+_shapes = (3, 2, 5), (3, 2), (3, 5), 3, (200, 5)
+*_layer_and_skip, _points = [_rng.normal(size=shape) for shape in _shapes]
 exercise(
-    "3.4",
-    solution=counts,
-    cases=[(*_codes, _codes[0][:20], _codes[1][:20]), (_long, _long >= 0, _long, _long)],
+    "3.5",
+    solution=residual,
+    cases=[_layer_and_skip],
     wrong={
-        _counts_product: "you multiply the counts of the layers. "
-        "Does each code of layer 1 meet each code of layer 2?",
-        _counts_last: "that counts the codes of layer 2 alone. "
-        "May two points share those and differ in layer 1?",
-        _counts_how_many_on: "two codes with equally many open gates need not be equal. "
-        "What makes two codes the same?",
-        _counts_as_numbers: "two codes of 120 gates that differ in one place count as the same. "
-        "How many digits has a number?",
-        _counts_swapped: "you find more regions at 20 training points than on the grid. "
-        "In which order do the counts come?",
+        _residual_last_piece: "only the last piece knows of the skip. "
+        "What should the output be where another piece wins?",
+        _residual_split: "each piece carries a share of the skip. How many pieces are added up at one input?",
+        _residual_no_offset: "the slopes are right. What does the layer with its skip give at x = 0?",
     },
-    otherwise=lambda got, truth, codes_1, codes_2, training_1, training_2: (
-        f"{len(codes_1)} grid points lie in {truth[0]} regions and {len(training_1)} training points in "
-        f"{truth[1]}, you count {got[0]:g} and {got[1]:g}. Which codes do you take for equal?"
-    ),
+    otherwise="the outputs differ from the layer plus its skip. Each piece is one affine function: "
+    "how much of the skip must each of them carry?",
+    equal=lambda got, truth: np.allclose(MASO(*got)(_points), MASO(*truth)(_points)),
 )
 
 
-@exercise("3.5")
-def check_3_5(attempt):
-    rng = np.random.default_rng(3)
-    params = _random_network(rng, 3, 6, 6, 6, 2)
-
-    def code(x):
-        bits = []
-        for W, b in params[:-1]:
-            bits.append(x @ W.T + b > 0)
-            x = np.maximum(x @ W.T + b, 0)
-        return np.concatenate(bits, axis=-1)
-
-    for x in rng.normal(size=(20, 3)):
-        d = float(call(attempt, params, x, shape=()))
-        ask(d > 0, f"a distance is positive, yours is {d:g}. What is the distance of a point to a plane?")
-        step = rng.normal(size=(20_000, 3))
-        step /= np.linalg.norm(step, axis=1, keepdims=True)
+@exercise("3.6")
+def check_3_6(attempt):
+    rng, pieces = np.random.default_rng(2), {}
+    for D in (2, 3, 4, 6):
+        A, B = call(attempt, D, shape=[None, None], like=np.zeros(1))
         ask(
-            (code(x + 0.999 * d * step) == code(x)).all(),
-            "a step shorter than your distance already changes the code. "
-            "Did you look at the units of every layer, and divide by the length of their slopes?",
+            A.ndim == 3 and A.shape[::2] == (1, D) and B.shape == A.shape[:2],
+            f"for D = {D} slopes (1, R, {D}) and offsets (1, R) are expected, got {A.shape} and {B.shape}. "
+            "What do the axes mean?",
         )
+        x, pieces[D] = rng.normal(size=(500, D)), A.shape[1]
         ask(
-            (code(x + 1.1 * d * step) != code(x)).any(),
-            "steps well beyond your distance still keep the code. Which unit gives up first?",
+            np.allclose(MASO(A, B)(x)[:, 0], np.sort(x, axis=1)[:, -2:].sum(1)),
+            f"for D = {D} your unit is not the sum of the two largest entries. "
+            "Which sums of two entries compete?",
         )
+    for D, R in pieces.items():  # once the values are right for every D
+        ask(R <= comb(D, 2), f"right, but with {R} pieces for D = {D}. Which of them are there twice?")

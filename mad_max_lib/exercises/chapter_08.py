@@ -1,70 +1,60 @@
-"""Chapter 08, orthogonal templates."""
+"""Chapter 08, convexity, universality, stability."""
 
 import numpy as np
-from scipy.special import stdtrit
 
-from . import ask, call, exercise
+from . import ask, call, close, exercise, within
 
 
+def bulges(f, x, u):
+    return np.mean(f((x + u) / 2) > (f(x) + f(u)) / 2 + 1e-9)
+
+
+def _bulges_above_both_ends(f, x, u):
+    return np.mean(f((x + u) / 2) > np.maximum(f(x), f(u)) + 1e-9)
+
+
+def _bulges_reversed(f, x, u):
+    return np.mean(f((x + u) / 2) < (f(x) + f(u)) / 2 - 1e-9)
+
+
+def _bulges_exact(f, x, u):
+    return np.mean(f((x + u) / 2) > (f(x) + f(u)) / 2)
+
+
+def _bulges_count(f, x, u):
+    return len(x) * bulges(f, x, u)
+
+
+def _bulges_at_all(f, x, u):
+    return float(bulges(f, x, u) > 0)
+
+
+_FUNCTIONS = [
+    lambda p: -(p**2).sum(axis=1),
+    lambda p: (p**2).sum(axis=1),
+    lambda p: p @ np.array([0.1, 0.7, -0.3]) + 0.3,  # bulges by rounding errors alone
+    lambda p: np.sqrt(np.abs(p[:, 0])),
+    lambda p: np.sin(2 * p[:, 0]),
+]
+_PAIRS = np.random.default_rng(0).normal(size=(2, 500, 3))
 exercise(
     "8.1",
-    solution=[0, 2, 1],
+    solution=bulges,
+    cases=[(f, *_PAIRS) for f in _FUNCTIONS],
     wrong={
-        (0, 1, 0.5): "each pair of rows is counted once here. How many ordered pairs do two rows make?",
-        (97, 4, 4): "a row's product with itself is in your sums. Is a row cross-talk to itself?",
-        (0, -2, 2): "an overlap came out negative. "
-        "What does the definition do to each product before adding?",
-        (0, 2, 2): "the third one adds the products themselves, or their sizes. What happens to 0.5 first?",
+        _bulges_above_both_ends: "the square root of |x_1| passes as convex. "
+        "With what has the midpoint's height to be compared: the higher end, or the chord?",
+        _bulges_reversed: "a sum of squares, which is convex, is refuted. "
+        "On which side of its chords does a bowl lie?",
+        _bulges_exact: "an affine function bulges for you, by rounding errors of 1e-16. "
+        "How much did the referee allow?",
+        _bulges_count: "your answer for 500 pairs is larger than 1. Is it a share or a count?",
+        _bulges_at_all: "a sine wave bulges at some pairs and not at others, your answer is 1. "
+        "Did you average over the pairs?",
     },
-    otherwise="write down the entries that belong to pairs of different rows. What is done to each of them?",
-    why="Only what stands beside the diagonal counts, squared, and every pair twice: 0, "
-    "then (-1)^2 + (-1)^2 = 2, then 4 times 0.5^2 = 1. Opposite rows overlap as much as equal ones.",
-)
-
-
-def overlap_gradient(W):
-    G = W @ W.T
-    np.fill_diagonal(G, 0)
-    return 4 * G @ W
-
-
-def _gradient_half(W):
-    return overlap_gradient(W) / 2
-
-
-def _gradient_with_itself(W):
-    return 4 * (W @ W.T) @ W
-
-
-def _gradient_of_products(W):
-    return 2 * (W.sum(axis=0) - W)
-
-
-def _gradient_of_cosines(W):
-    return overlap_gradient(W / np.linalg.norm(W, axis=1, keepdims=True))
-
-
-def _gradient_downhill(W):
-    return -overlap_gradient(W)
-
-
-exercise(
-    "8.2",
-    solution=overlap_gradient,
-    cases=[(np.random.default_rng(0).normal(size=(4, 6)),)],
-    wrong={
-        _gradient_half: "your gradient is half as large as it should be. "
-        "How often does a pair appear in the sum?",
-        _gradient_downhill: "your answer points the other way. Is the gradient uphill or downhill?",
-        _gradient_with_itself: "your row c is also pulled by itself. "
-        "Which entries of the Gram matrix are no cross-talk?",
-        _gradient_of_products: "the size of the cross-talk does not matter to your gradient. "
-        "Are the products squared?",
-        _gradient_of_cosines: "your version scales the rows first. Does the overlap see the lengths?",
-    },
-    otherwise=lambda got, truth, W: (
-        f"row 0 should begin with {truth[0, :2].round(4)} and begins with {got[0, :2].round(4)}. "
-        "Which rows pull on row 0, and how hard does each of them pull?"
+    otherwise=lambda got, truth, *_: (
+        f"a function that bulges in {truth:.3f} of the pairs does so for you in {got:.3f}. "
+        "Which heights are compared, and over what is the mean taken?"
     ),
 )
 
@@ -72,144 +62,165 @@ exercise(
 @exercise("8.3")
 def check_8_3(attempt):
     rng = np.random.default_rng(1)
-    w = rng.normal(size=5)
-    cases = {
-        "random rows": rng.normal(size=(2, 5)),
-        "nearly equal rows": w + 0.1 * rng.normal(size=(2, 5)),
-        "orthogonal rows": np.array([[2.0, 0, 0], [0, 0, 3.0]]),
-        "opposite rows": np.stack([w, -w]),
-        "rows along an axis": np.array([[3.0, 0.0], [-3.0, 0.0]]),
-        "rows of one number": np.array([[3.0], [5.0]]),
-    }
-    for name, W in cases.items():
-        v = call(attempt, W, shape=W.shape[1:])
-        product, size = (W[0] + v) @ (W[1] + v), np.linalg.norm(W) ** 2
+
+    def layers_as_rows(a, b):
+        layers = attempt(a, b)
+        try:
+            rows = [[float(w), *np.reshape(v, a.shape[1]), float(c)] for w, v, c in layers]
+            return np.reshape(rows, (len(rows), a.shape[1] + 2))
+        except (TypeError, ValueError):
+            return np.zeros(0)
+
+    def is_maximum(a, b):
+        rows = call(layers_as_rows if callable(attempt) else attempt, a, b)
         ask(
-            abs(product) <= 1e-9 * size,
-            f"{name}: after adding your row their product is {product:.3g}. Where must m + v end?",
+            rows.ndim == 2,
+            f"for {len(a)} pieces on {a.shape[1]} inputs your layers are no list of (w, v, c) with numbers "
+            "w and c and a vector v. In what order does the text name them?",
         )
-        mean, half = np.linalg.norm(W.sum(axis=0)) / 2, np.linalg.norm(W[0] - W[1]) / 2
         ask(
-            np.linalg.norm(v) <= abs(mean - half) + 1e-9 * size,
-            f"{name}: the product is zero, but a shorter row does it, too. "
-            "In which direction is the way from m the shortest?",
+            (rows[:, 0] >= 0).all(),
+            "a weight w is negative. What does a negative number do to a convex function?",
         )
+        ask(
+            len(rows) <= len(a),
+            f"you use {len(rows)} layers for {len(a)} pieces. How many does a maximum of two need?",
+        )
+        x, z = 3 * rng.normal(size=(1000, a.shape[1])), np.zeros(1000)
+        for row in rows:
+            u = row[0] * z + x @ row[1:-1] + row[-1]
+            z = np.maximum(u, 0)
+        return np.allclose(u, (x @ a.T + b).max(axis=1), rtol=0, atol=1e-9)
+
+    more = "two pieces are right, {} pieces are not. "
+    more += "To what must z be added, after the first layer, to be the larger of the first two pieces?"
+    for R, D, question in [
+        (1, 3, "a single piece comes out wrong. Which layer has no maximum with 0 behind it?"),
+        (2, 1, "two pieces on one input come out wrong. "
+               "Which of the two is subtracted before the ReLU, and which one is added behind it?"),
+        (3, 2, more), (5, 1, more), (9, 4, more),
+    ]:  # fmt: skip
+        ask(is_maximum(rng.normal(size=(R, D)), rng.normal(size=R)), question.format(R))
+    ask(is_maximum(np.ones((4, 2)), np.zeros(4)), "with equal pieces the result is off. What is max(p, p)?")
 
 
-def paired_interval(treated, control, t):
-    differences = treated - control
-    half = t * differences.std(ddof=1) / np.sqrt(len(differences))
-    return differences.mean() - half, differences.mean() + half
+def split(W, b, F, G):
+    plus, minus = np.maximum(W, 0), np.maximum(-W, 0)
+    return F @ plus.T + G @ minus.T + b, F @ minus.T + G @ plus.T
 
 
-def _interval_unpaired(treated, control, t):
-    half = t * np.sqrt((treated.var(ddof=1) + control.var(ddof=1)) / len(treated))
-    return treated.mean() - control.mean() - half, treated.mean() - control.mean() + half
+def _split_size_only(W, b, F, G):
+    return F @ np.abs(W).T + b, G @ np.abs(W).T
 
 
-def _interval_divided_by_s(treated, control, t):
-    half = t * (treated - control).std() / np.sqrt(len(treated))
-    return (treated - control).mean() - half, (treated - control).mean() + half
+def _split_no_bias(W, b, F, G):
+    return split(W, 0 * b, F, G)
 
 
-def _interval_of_the_spread(treated, control, t):
-    half = t * (treated - control).std(ddof=1)
-    return (treated - control).mean() - half, (treated - control).mean() + half
+def _split_not_crossed(W, b, F, G):
+    return F @ np.maximum(W, 0).T + b, G @ np.maximum(-W, 0).T
 
 
-def _interval_normal(treated, control, t):
-    return paired_interval(treated, control, 1.96)
+def _split_nothing(W, b, F, G):
+    return F @ W.T + b, G @ W.T
 
 
-def _interval_swapped(treated, control, t):
-    return paired_interval(control, treated, t)
+def _grow(parts):
+    """Whether no part falls where F or G grows, in the case below."""
+    first, *grown = np.reshape(parts, (2, 3, 6, 4)).swapaxes(0, 1)
+    return bool((np.array(grown) >= first - 1e-9).all())
 
 
 _rng = np.random.default_rng(2)
-_CONTROL = 80 + 3 * _rng.normal(size=6)
+_W, _b, _F, _G = (_rng.normal(size=size) for size in ((4, 3), 4, (6, 3), (6, 3)))
+_UP = _rng.uniform(size=(2, 6, 3))
 exercise(
     "8.4",
-    solution=paired_interval,
-    cases=[(_CONTROL + 2 + _rng.normal(size=6), _CONTROL, stdtrit(5, 0.975))],
+    solution=split,
+    cases=[(_W, _b, np.concatenate([_F, _F + _UP[0], _F]), np.concatenate([_G, _G, _G + _UP[1]]))],
     wrong={
-        _interval_swapped: "the treated scores are higher, your interval says lower. "
-        "Which is taken from which?",
-        _interval_unpaired: "your interval is as wide as that of strangers. "
-        "Is it the spread of the scores that counts?",
-        _interval_divided_by_s: "your interval is a little too narrow. By what does `np.std` divide?",
-        _interval_of_the_spread: "that is where single differences lie. "
-        "How much less does the mean of S of them vary?",
-        _interval_normal: "1.96 is right for very many pairs. What was t given for?",
+        _split_no_bias: "the difference is off by the same number in every row. "
+        "Which constant does a dense layer add, and does it survive the subtraction?",
+        _split_size_only: "your difference is |W|(F - G) + b. What became of the negative weights?",
+        _split_not_crossed: "each part of W meets only one of F and G. "
+        "Multiply out two differences: how many products are there?",
+        _split_nothing: "the difference is right, but a part falls when F or G grows. "
+        "What does a negative number do to a convex function?",
     },
+    equal=lambda one, other: close(one[0] - one[1], other[0] - other[1]) and _grow(one) == _grow(other),
     otherwise=lambda got, truth, *_: (
-        f"the interval here goes from {truth[0]:.3f} to {truth[1]:.3f}, "
-        f"yours from {got[0]:.3f} to {got[1]:.3f}. Which of mean, spread and root is off?"
+        "the difference of your parts is off by up to "
+        f"{np.abs(got[0] - got[1] - truth[0] + truth[1]).max():.2f}. "
+        "Multiply out two differences: which products carry a minus?"
     ),
 )
 
 
-def right_angles(W):
-    new = []
-    for row in W:
-        left = row
-        for u in new:
-            left = left - (left @ u) / (u @ u) * u
-        new.append(left * np.linalg.norm(row) / np.linalg.norm(left))
-    return np.array(new)
-
-
-def _angles_length_one(W):
-    new = right_angles(W)
-    return new / np.linalg.norm(new, axis=1, keepdims=True)
-
-
-def _angles_length_lost(W):
-    Q = _angles_length_one(W)
-    return (W * Q).sum(axis=1, keepdims=True) * Q
-
-
-def _angles_of_columns(W):
-    return right_angles(W.T).T
-
-
-def _angles_old_rows(W):
-    new = W.copy()
-    for c in range(1, len(W)):
-        new[c] -= sum((W[c] @ W[j]) / (W[j] @ W[j]) * W[j] for j in range(c))
-        new[c] *= np.linalg.norm(W[c]) / np.linalg.norm(new[c])
-    return new
-
-
-def _angles_first_row_only(W):
-    new = W - np.outer(W @ W[0] / (W[0] @ W[0]), W[0])
-    new[0] = W[0]
-    return new * np.linalg.norm(W, axis=1, keepdims=True) / np.linalg.norm(new, axis=1, keepdims=True)
-
-
-def _which_angle(got, truth, W):
-    products = got @ got.T
-    np.fill_diagonal(products, 0)
-    if not np.allclose(products, 0):
-        c, j = np.unravel_index(np.abs(products).argmax(), products.shape)
-        return f"rows {c} and {j} still have the product {products[c, j]:.3f}. Was that part taken away?"
-    if not np.allclose(np.linalg.norm(got, axis=1), np.linalg.norm(W, axis=1)):
-        return "the angles are right, the lengths are not. When must a row's length be measured?"
-    return "the rows are orthogonal, but not those of this recipe. Which row stays as it is?"
+def _which_constant(got, truth):
+    if got[1] > got[0]:
+        return "your true constant is larger than your product. Which of them bounds the other?"
+    if abs(got[0] - truth[0]) > 0.01:
+        return "the product is off. What is the longest image of a vector of length 1 under each matrix?"
+    return "the product is right, the true constant is not. Which matrix has the region with both gates open?"
 
 
 exercise(
     "8.5",
-    solution=right_angles,
-    cases=[(np.random.default_rng(3).normal(size=(4, 6)) * [[1], [2], [3], [4]] + 1,)],
+    solution=[5.66, 5.0],
     wrong={
-        _angles_length_one: "the angles are right, but all rows have length 1. "
-        "Which lengths should they keep?",
-        _angles_length_lost: "the angles are right, but the rows became shorter. "
-        "What happens when parts are taken away?",
-        _angles_of_columns: "you treated the columns of W. Is a template a row or a column?",
-        _angles_old_rows: "row 2 is not orthogonal. Are the earlier rows that you use orthogonal themselves?",
-        _angles_first_row_only: "every row is orthogonal to row 0, but not to the others. "
-        "Which parts are left?",
+        (5.0, 5.657): "your true constant is larger than your product. In which order were they asked for?",
+        (7.071, 5.0): "this product takes the root of the sum of squares of the first matrix. "
+        "How far does that matrix stretch a vector of length 1 at most?",
+        (5.657, 5.657): "the two are not equal here. "
+        "Does the first layer stretch most in the direction in which the second one does?",
+        (5.657, 7.0): "your true constant is larger than your product. "
+        "Which of them bounds the other, and how long is a vector?",
     },
-    otherwise=_which_angle,
+    equal=within(0.01),
+    otherwise=_which_constant,
+    why="The norms are 4 and the root of 2. The matrices are (3, 4), (3, 0), (0, 4) and (0, 0); the longest "
+    "has length 5. The second layer is steepest in the direction (1, 1), where the first stretches less.",
+)
+
+
+def certified_radius(logits, local, bound):
+    largest = np.sort(logits, axis=1)
+    return (largest[:, -1] - largest[:, -2]) / (np.sqrt(2) * bound)
+
+
+def _radius_no_root(logits, local, bound):
+    return np.sqrt(2) * certified_radius(logits, local, bound)
+
+
+def _radius_local(logits, local, bound):
+    return certified_radius(logits, local, local)
+
+
+def _radius_half(logits, local, bound):
+    return certified_radius(logits, local, bound) / np.sqrt(2)
+
+
+def _radius_to_the_lowest(logits, local, bound):
+    return (logits.max(axis=1) - logits.min(axis=1)) / (np.sqrt(2) * bound)
+
+
+_rng = np.random.default_rng(3)
+exercise(
+    "8.6",
+    solution=certified_radius,
+    cases=[(3 * _rng.normal(size=(8, 5)), _rng.uniform(1, 4, size=8), 6.0)],
+    wrong={
+        _radius_local: "you use the local norm. "
+        "What does it say about the ground beyond the border of the region?",
+        _radius_no_root: "your radius is too large by a factor of 1.41. "
+        "By how much can two logits approach each other when the vector of logits moves by 1?",
+        _radius_half: "your radius is safe, and too small by a factor of 1.41. "
+        "Can one logit fall by 1 and another one rise by 1 when the vector of logits moves by 1 only?",
+        _radius_to_the_lowest: "you measure the way down to the lowest logit. "
+        "Which class is overtaken by its rival first?",
+    },
+    otherwise=lambda got, truth, *_: (
+        f"the radii should begin with {truth[:2].round(4)}, yours begin with {got[:2].round(4)}. "
+        "What is the margin of each input?"
+    ),
 )

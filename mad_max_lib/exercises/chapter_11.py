@@ -1,235 +1,282 @@
-"""Chapter 11, a distance between codes."""
+"""Chapter 11, matched filters."""
+
+from itertools import pairwise
 
 import numpy as np
 
-from . import ask, call, exercise, within
+from . import ask, call, close, exercise, within
 
 exercise(
     "11.1",
-    solution=(1 / 8, 5 / 8),
+    solution=16.45,
     wrong={
-        (0, 5 / 8): "can x and v have the same code, if u differs from one in two units and from the other "
-        "in three?",
-        (1 / 8, 1): "how many of the 8 units can flip at all on the way from x over u to v?",
-        (5 / 8, 5 / 8): "these leave no room. "
-        "Can a unit that flips between x and u flip back between u and v?",
-        (5 / 8, 1 / 8): "which of your two values is the smaller one, and which was to come first?",
-        (1, 5): "you count units. Which share of the layer are they?",
+        12.5: "that is half of the pulse's squared length, where both cases are equally likely. "
+        "How often does noise alone come so far?",
+        8.225: "you left the noise's own width out. How wide is the inner product for noise twice as wide?",
+        3.29: "you took the width of one sample. "
+        "What does a long pulse do to the width of the inner product?",
+        32.9: "you took a variance for a width. What is the root of sigma squared times |s| squared?",
+        41.45: "you measure from the mean with a pulse. Which recordings give false alarms?",
     },
-    otherwise=lambda got, truth: (
-        "the smallest value is off. What if as many units as possible flip back?"
-        if not np.isclose(got[0], truth[0])
-        else "the largest value is off. What if no unit flips twice?"
-    ),
-    why="Two units flip between x and u, three between u and v. If the two are among the three, they flip "
-    "back, and one difference remains; if none is, all five remain. With one unit in common it is 3/8: the "
-    "even numbers cannot occur.",
+    equal=within(0.05),
+    otherwise="what are the mean and the width of the inner product when there is noise alone?",
+    why="Without a pulse the inner product is normal with mean 0 and width 2 * 5 = 10; "
+    "1.645 widths are 16.45.",
 )
 
 
-def free_way(W, b, x, direction):
-    u, rate = W @ x + b, W @ direction
-    nears = u * rate < 0
-    return np.min(-u[nears] / rate[nears], initial=np.inf)
+def whitened_template(s, Sigma):
+    return np.linalg.solve(Sigma, s)
 
 
-def _way_both_directions(W, b, x, direction):
-    return min(free_way(W, b, x, direction), free_way(W, b, x, -direction))
+def _whitened_half(s, Sigma):
+    values, vectors = np.linalg.eigh(Sigma)
+    return vectors @ ((vectors.T @ s) / np.sqrt(values))
 
 
-def _way_distance(W, b, x, direction):
-    return (np.abs(W @ x + b) / np.linalg.norm(W, axis=1)).min()
+def _whitened_blackened(s, Sigma):
+    return Sigma @ s
 
 
-def _way_only_switching_off(W, b, x, direction):
-    on = W @ x + b > 0
-    return free_way(W[on], b[on], x, direction)
+def _whitened_variances_only(s, Sigma):
+    return s / np.diag(Sigma)
 
 
-def _way_length(W, b, x, direction):
-    return free_way(W, b, x, direction) * np.linalg.norm(direction)
+def _whitened_plain(s, Sigma):
+    return 1.0 * s
 
 
 _rng = np.random.default_rng(0)
-_W, _b, _ORIGIN = np.array([[1.0, 0.0], [-1.0, 0.0], [0.0, 2.0]]), np.array([-3.0, -1.0, 4.0]), np.zeros(2)
-exercise(
-    "11.2",
-    solution=free_way,
-    cases=[
-        *[(_W, _b, _ORIGIN, np.array(d)) for d in ([1.0, 0.0], [-1.0, 0.0], [0.0, 1.0], [4.0, 0.0])],
-        (_W[:1], _b[:1], _ORIGIN, np.array([-1.0, 0.0])),
-        (_rng.normal(size=(20, 5)), _rng.normal(size=20), _rng.normal(size=5), _rng.normal(size=5)),
-    ],
-    wrong={
-        _way_both_directions: "from 0, fences at 3 and -1: walking to the right you stop at the one "
-        "on the left. Which rows come nearer to zero?",
-        _way_distance: "your answer is the same to the right, to the left and up. "
-        "What should the direction do?",
-        _way_only_switching_off: "one fence at 3 lies ahead and yours is not it. "
-        "Do rows that are below zero have fences, and which way does the direction point?",
-        _way_length: "with a direction four times as long you do not stop at a quarter of t. "
-        "Is the answer a length or a multiple of the direction?",
-    },
-    otherwise=lambda got, truth, *_: (
-        "where no row comes nearer to zero you still stop. What is the answer then?"
-        if np.isinf(truth)
-        else "before your t the signs have changed already. Which of many fences comes first?"
-        if got > truth
-        else "beyond your t nothing has changed yet. Which row should be zero there?"
-    ),
-)
-
-
-def code_distance(codes_a, codes_b):
-    R, K = 1 + max(codes_a.max(), codes_b.max()), codes_a.shape[1]
-    places_a, places_b = (np.eye(R)[codes].reshape(len(codes), -1) for codes in (codes_a, codes_b))
-    return 1 - places_a @ places_b.T / K
-
-
-def _agreements(codes_a, codes_b):
-    return 1 - code_distance(codes_a, codes_b)
-
-
-def _not_normalised(codes_a, codes_b):
-    return code_distance(codes_a, codes_b) * codes_a.shape[1]
-
-
-def _as_numbers(codes_a, codes_b):
-    return np.abs(codes_a[:, None].astype(float) - codes_b).mean(axis=2)
-
-
-def _signs_only(codes_a, codes_b):
-    signs_a, signs_b = (2.0 * codes - 1 for codes in (codes_a, codes_b))
-    return (codes_a.shape[1] - signs_a @ signs_b.T) / (2 * codes_a.shape[1])
-
-
-def _four_pieces(codes_a, codes_b):
-    return code_distance(np.minimum(codes_a, 3), np.minimum(codes_b, 3))
-
-
-_rng = np.random.default_rng(1)
-_a, _b = (_rng.integers(4, size=(N, 10), dtype=np.uint8) for N in (6, 9))
-_a[0], _b[0], _a[1] = 3, 1, _b[1]  # one piece in all units; a code twice
-_MORE_a, _MORE_b = _a.copy(), _b.copy()
-_MORE_a[2], _MORE_b[2] = 5, 6  # more pieces on one side, and more than four
+_s, _mixing = _rng.normal(size=5), _rng.normal(size=(5, 5))
 exercise(
     "11.3",
-    solution=code_distance,
-    cases=[(_a, _b), (_MORE_a, _MORE_b)],
+    solution=whitened_template,
+    cases=[(_s, _mixing @ _mixing.T + np.diag(_rng.uniform(0.5, 2, size=5)))],
     wrong={
-        _agreements: "equal codes get 1 from you. Do you count agreements or differences?",
-        _not_normalised: "your distances reach 10 for 10 units. Is a number or a share asked for?",
-        _signs_only: "two equal codes are not at distance 0. Do the products of equal pieces add up right?",
-        _as_numbers: "a code of threes and a code of ones are at distance 2. Are pieces numbers or names?",
-        _four_pieces: "codes with seven pieces, the highest only in codes_b, go wrong. "
-        "Where does the number of pieces come from?",
+        _whitened_half: "this is the pulse after whitening. "
+        "But the recording that it meets is not whitened yet: where does the second whitening go?",
+        _whitened_blackened: "your template is largest where the noise is strongest. "
+        "Should it listen more there, or less?",
+        _whitened_variances_only: "you use the variances only. "
+        "What do the other entries of Sigma say about two samples?",
+        _whitened_plain: "this is the template for white noise. Where does the noise's covariance enter?",
     },
-    equal=within(1e-5),
-    otherwise="your distances are off. What should the product of two pieces be if they are equal, "
-    "and what if they are not?",
-)
-
-
-def neighbours(distance, k):
-    distance = distance.copy()
-    np.fill_diagonal(distance, np.inf)
-    return distance.argsort(axis=1, kind="stable")[:, :k]
-
-
-def _with_itself(distance, k):
-    return distance.argsort(axis=1, kind="stable")[:, :k]
-
-
-def _without_the_first(distance, k):
-    return distance.argsort(axis=1, kind="stable")[:, 1 : k + 1]
-
-
-def _without_copies(distance, k):
-    return neighbours(np.where(distance == 0, np.inf, distance), k)
-
-
-def _nearest_last(distance, k):
-    return neighbours(distance, k)[:, ::-1]
-
-
-_rng = np.random.default_rng(2)
-_APART = np.zeros((12, 12))
-_APART[np.triu_indices(12, 1)] = _rng.permutation(66) + 1.0
-_APART += _APART.T
-_COPIES = _APART.copy()
-_COPIES[[3, 8]], _COPIES[:, [3, 8]] = _COPIES[3], _COPIES[:, [3]]  # points 3 and 8 are copies
-_COPIES[3, 8] = _COPIES[8, 3] = _COPIES[3, 3] = _COPIES[8, 8] = 0
-_TIES = _rng.integers(1, 3, size=(40, 40)).astype(float)
-_TIES = np.minimum(_TIES, _TIES.T)
-exercise(
-    "11.4",
-    solution=neighbours,
-    cases=[(_APART, 4), (_COPIES, 4), (_TIES, 4)],
-    wrong={
-        _with_itself: "a point is among its own neighbours. How can it be kept out?",
-        _nearest_last: "the right points, but the nearest one comes last. Which one comes first?",
-        _without_the_first: "two copies at distance 0, and one is its own neighbour. "
-        "Is a point always the first in its row?",
-        _without_copies: "two copies at distance 0 are not neighbours of each other. "
-        "Does distance 0 mean the same point?",
-    },
-    otherwise=lambda got, truth, distance, k: (
-        "some neighbours are not the nearest ones. In which order do you sort, and along which axis?"
-        if distance is _APART
-        else "with ties some neighbours are off. Which of two equally near points should come first?"
-        if distance is _COPIES
-        else "forty points, all at distance 1 or 2 from each other, go wrong. "
-        "Does your sort keep the order of equal distances, and is a point kept out for certain?"
+    otherwise=lambda got, truth, *_: (
+        f"the template should begin with {truth[:2].round(4)}, yours with {got[:2].round(4)}. "
+        "What is the inner product of two whitened vectors, in terms of the vectors themselves?"
     ),
 )
+
+
+def bank(pulses, sigma, priors):
+    return pulses / sigma**2, np.log(priors) - (pulses**2).sum(axis=1) / (2 * sigma**2)
+
+
+def _bank_no_energy(pulses, sigma, priors):
+    return pulses / sigma**2, np.log(priors)
+
+
+def _bank_no_priors(pulses, sigma, priors):
+    return pulses / sigma**2, -(pulses**2).sum(axis=1) / (2 * sigma**2)
+
+
+def _bank_priors_as_they_are(pulses, sigma, priors):
+    return pulses / sigma**2, priors - (pulses**2).sum(axis=1) / (2 * sigma**2)
+
+
+def _bank_width_for_variance(pulses, sigma, priors):
+    return pulses / sigma, np.log(priors) - (pulses**2).sum(axis=1) / (2 * sigma)
+
+
+def _bank_whole_energy(pulses, sigma, priors):
+    return pulses / sigma**2, np.log(priors) - (pulses**2).sum(axis=1) / sigma**2
+
+
+def _same_decisions(one, other):
+    """Whether two banks are alike up to what is added to all pulses."""
+    return all(close(a - a[0], c - c[0]) for a, c in zip(one, other, strict=True))
+
+
+exercise(
+    "11.4",
+    solution=bank,
+    cases=[(np.random.default_rng(1).normal(size=(3, 6)), 1.7, np.array([0.6, 0.3, 0.1]))],
+    wrong={
+        _bank_width_for_variance: "with noise of width 1.7 the templates are off. "
+        "Is it the width or the variance that divides?",
+        _bank_no_energy: "your offsets know the priors only. "
+        "Long pulses match everything well: what takes that back?",
+        _bank_no_priors: "your offsets do not depend on the priors. "
+        "When nothing is heard, which pulse is the best guess?",
+        _bank_priors_as_they_are: "you add a probability to a logarithm of a density. "
+        "On what scale do both add up?",
+        _bank_whole_energy: "a recording half-way between two pulses should be undecided when their priors "
+        "are equal. How much of the squared length has to be taken back?",
+    },
+    equal=_same_decisions,
+    otherwise=lambda got, truth, *_: (
+        "the templates are right, the offsets are not. Which terms of log(prior * density) do not hold x?"
+        if _same_decisions(got[:1], truth[:1])
+        else "the templates are off. What multiplies x in the logarithm of the density of pulse plus noise?"
+    ),
+)
+
+
+def borders(codes):
+    low, high = np.array([0.0]), np.array([1.0])
+    at_low, at_high = codes(low), codes(high)
+    for _ in range(31):
+        cut = (at_low != at_high).any(axis=1)
+        low, high, at_low, at_high = low[cut], high[cut], at_low[cut], at_high[cut]
+        if len(low) == 0:
+            break
+        middle = (low + high) / 2
+        at_middle = codes(middle)
+        low, high = np.concatenate([low, middle]), np.concatenate([middle, high])
+        at_low, at_high = np.concatenate([at_low, at_middle]), np.concatenate([at_middle, at_high])
+    cut = (at_low != at_high).any(axis=1)
+    return np.sort((low + high)[cut] / 2)
+
+
+def _borders_on_a_grid(codes):
+    t = np.linspace(0, 1, 1001)
+    change = (np.diff(codes(t).astype(int), axis=0) != 0).any(axis=1)
+    return (t[1:] + t[:-1])[change] / 2
+
+
+def _borders_by_count(codes):
+    return borders(lambda t: codes(t).sum(axis=1, keepdims=True))
+
+
+def _borders_one_only(codes):
+    low, high = 0.0, 1.0
+    for _ in range(40):
+        middle = (low + high) / 2
+        same = (codes(np.array([middle])) == codes(np.array([0.0]))).all()
+        low, high = (middle, high) if same else (low, middle)
+    return np.array([high])
+
+
+def _borders_of_every_unit(codes):
+    units = range(codes(np.array([0.0])).shape[1])
+    return np.sort(np.concatenate([borders(lambda t, k=k: codes(t)[:, [k]]) for k in units]))
+
+
+def _which_border(got, truth, codes):
+    if len(truth) == 0:
+        return "you find a border where the code never changes. What if both ends of the walk agree?"
+    if got.ndim != 1:
+        return (
+            f"the positions are asked for in one row, yours have shape {got.shape}. Which axis is too many?"
+        )
+    if len(got) != len(truth):
+        return (
+            f"of {len(truth)} borders, two of them a millionth apart, you find {len(got)}. "
+            "What tells you that a stretch holds no further border?"
+        )
+    off = np.abs(np.sort(got) - truth).max()
+    if off < 1e-8:
+        return "all borders are there, but not from start to end of the walk. In which order do they come?"
+    return (
+        f"your borders are off by up to {off:.0e}. "
+        "How often can a stretch with different codes at its ends be halved?"
+    )
+
+
+_KINKS = np.array([0.1, 0.30001, 0.30049, 0.7, 0.7, 1 / 3, 0.9999, 2.0, 0.500001, 0.500002])
+_OPENS = np.array([1, 1, -1, 1, -1, 1, -1, 1, 1, -1])
+exercise(
+    "11.5",
+    solution=borders,
+    cases=[
+        (lambda t: ((np.asarray(t, float)[:, None] - _KINKS) * _OPENS > 0).astype(np.uint8),),
+        (lambda t: np.zeros((len(t), 3), np.uint8),),
+    ],
+    wrong={
+        _borders_on_a_grid: _which_border,
+        _borders_one_only: "you find one border and stop. What about the rest of the way?",
+        _borders_of_every_unit: "two units change at the same place, and you count the place twice. "
+        "Is a border a change of a unit or a change of the code?",
+        _borders_by_count: "at 0.7 one unit opens and another one closes, and you pass it by. "
+        "When are two codes the same?",
+    },
+    equal=within(1e-8),
+    any_shape=True,
+    otherwise=_which_border,
+)
+
+
+def _separable(rng, D):
+    """params of a network that is a sum of functions of one input each, and these functions."""
+    w, c, v = rng.normal(size=(D, 3)), rng.normal(size=(D, 3)), rng.normal(size=(2, D, 3))
+    W = (np.eye(D)[:, None, :] * w[:, :, None]).reshape(3 * D, D)
+    params = [(W, c.ravel()), (v.reshape(2, -1), rng.normal(size=2))]
+    return params, lambda x: (v * np.maximum(w * x[:, None] + c, 0)).sum(axis=2)  # (2, D)
+
+
+def forward(params, x):
+    for W, b in params[:-1]:
+        x = np.maximum(W @ x + b, 0)
+    return params[-1][0] @ x + params[-1][1]
 
 
 @exercise("11.6")
 def check_11_6(attempt):
-    def count(params, x, u):
-        return call(attempt, params, x, u, shape=(len(params) - 1,), like=np.zeros(1, int))
+    rng = np.random.default_rng(2)
 
-    def codes(params, x):
-        found = []
-        for W, b in params[:-1]:
-            u = x @ W.T + b
-            found, x = [*found, u > 0], np.maximum(u, 0)
-        return found
+    def random_network(*sizes):
+        return [(rng.normal(size=(o, i)) / np.sqrt(i), rng.normal(size=o)) for i, o in pairwise(sizes)]
 
-    out, both = (np.ones((1, 2)), np.zeros(1)), np.array([[1.0], [-1.0]])
-    fold = (both @ np.array([[2.0, 2.0]]), np.array([-1.0, 1.0]))  # u -> 2|z| - 1 and its negative
-    ends = np.array([-0.93]), np.array([0.97])
-    got = count([(both, np.zeros(2)), fold, fold, out], *ends)
+    def average(params, x_0, x_1):
+        x_0, x_1 = np.array(x_0, float), np.array(x_1, float)
+        return call(attempt, params, x_0, x_1, shape=(len(params[-1][0]), len(x_0)))
+
+    small = [(np.array([[1.0, 1], [1, -1]]), np.array([0.0, -1])), (np.array([[1.0, -2]]), np.array([0.5]))]
     ask(
-        got[0] == 2,
-        "two units of layer 1 change on the way through 0, and your count for layer 1 is another. "
-        "How often does an affine function change its sign?",
+        np.allclose(average(small, [2, 0], [3, 0.5]), [[-1, 3]]),
+        "the walk from (2, 0) to (3, 0.5) stays in one region of chapter 04's small network. "
+        "What is the average of a template that does not change?",
     )
     ask(
-        (got == [2, 4, 8]).all(),
-        "three layers that fold a line flip 2, 4 and 8 times from -0.93 to 0.97. "
-        "Where on the way does a deeper unit's slope change?",
+        np.allclose(average(small, [2, 0], [0, 2]) @ [-2, 2], [2.0], atol=1e-9),
+        "from (2, 0) to (0, 2) that network rises from 0.5 to 2.5, and your average does not give this rise. "
+        "For how much of the way does each template count?",
     )
-    narrow = (both @ np.array([[1.0, 1.0]]), np.array([-1e-10, 1e-10]))  # |z| - 1e-10
+    later = "Where do the borders of the later layers cross the walk?"
+    for layers, question, *sizes in [
+        ("one hidden layer", "Is every border of the layer met exactly?", 3, 8, 2),
+        ("two hidden layers", later, 5, 12, 12, 3),
+        ("three hidden layers", later, 4, 10, 10, 10, 2),
+    ]:
+        params, (x_0, x_1) = random_network(*sizes), 3 * rng.normal(size=(2, sizes[0]))
+        rise = forward(params, x_1) - forward(params, x_0)
+        error = np.abs(average(params, x_0, x_1) @ (x_1 - x_0) - rise).max()
+        ask(error < 1e-8, f"with {layers} the rise of the logits is missed by {error:.0e}. {question}")
+    params, parts = _separable(rng, 4)
+    x_0, x_1 = rng.normal(size=(2, 4))
     ask(
-        (count([(both, np.zeros(2)), narrow, out], *ends) == [2, 4]).all(),
-        "two flips within 1e-9 of the way are lost. Do you sample the way, or compute where signs change?",
+        np.allclose(average(params, x_0, x_1) * (x_1 - x_0), parts(x_1) - parts(x_0), atol=1e-8),
+        "the rise is right in total, but a network that adds up functions of one input each should "
+        "charge every input for its own part. Are these templates of the network?",
     )
-    for seed in range(3):
-        rng, sizes = np.random.default_rng(seed), [4, 9, 8, 7, 2]
-        params = [
-            (rng.normal(size=(o, i)), rng.normal(size=o)) for i, o in zip(sizes[:-1], sizes[1:], strict=True)
-        ]
-        x, u = 3 * rng.normal(size=(2, 4))
-        got, t = count(params, x, u), np.linspace(0, 1, 20_001)[:, None]
-        back = count(params, u, x)
-        ask((back == got).all(), "the way back has another count. Does it cross other fences?")
-        middle = x + 0.382 * (u - x)
-        halves = count(params, x, middle) + count(params, middle, u)
-        ask((halves == got).all(), "a stop on the way changes the count. What do the two halves add up to?")
-        seen = [(c[1:] != c[:-1]).sum() for c in codes(params, (1 - t) * x + t * u)]
+    for sizes, question in [
+        ((3, 8, 2), "Is every template that you average met on the straight walk?"),
+        ((4, 10, 10, 2), "Do the gates of the first hidden layer tell when those of the second one switch?"),
+    ]:
+        params, (x_0, x_1) = random_network(*sizes), 3 * rng.normal(size=(2, sizes[0]))
+        stop = x_0 + 0.3 * (x_1 - x_0)
+        halves = 0.3 * average(params, x_0, stop) + 0.7 * average(params, stop, x_1)
         ask(
-            (got == seen).all(),
-            f"on a random network you count {got.tolist()}, and 20,000 small steps see "
-            f"{[int(n) for n in seen]} flips. Which layer goes wrong first?",
+            np.allclose(halves, average(params, x_0, x_1), atol=1e-8),
+            "cut the walk in two, and the averages of the parts, weighted by their lengths, do not give "
+            f"yours of the whole. {question}",
         )
+    twice = [(np.ones((2, 1)), np.zeros(2)), (np.array([[1.0, 2.0]]), np.zeros(1))]
+    ask(
+        np.allclose(average(twice, [-1], [2]), [[2.0]], atol=1e-8),
+        "two units whose borders lie at the same place go wrong. Does your walk go on behind them?",
+    )
+    ask(
+        np.allclose(average(twice, [0], [1]), [[3.0]], atol=1e-8),
+        "a walk that starts exactly on a border goes wrong. Which region does it enter?",
+    )

@@ -1,220 +1,215 @@
-"""Chapter 14, soft inference."""
+"""Chapter 14, orthogonal templates."""
 
 import numpy as np
+from scipy.special import stdtrit
 
-from . import ask, call, exercise, within
+from . import ask, call, exercise
+
 
 exercise(
     "14.1",
-    solution=[0.25, 0.75, 1.099, 0.824],
+    solution=[0, 2, 1],
     wrong={
-        (0.75, 0.25, 1.099, 0.275): "your pieces have changed places. "
-        "Which one is more probable when u is positive?",
-        (0.25, 0.75, 0.75, 0.824): "the hard output is off. Is it a probability, or the score of the winner?",
-        (0.25, 0.75, 1.099, 1.099): "your soft output is the hard one. How much does the losing piece count?",
-        (0.25, 0.75, 1.099, 0.549): "you average both pieces as if they were equally probable. Are they?",
+        (0, 1, 0.5): "each pair of rows is counted once here. How many ordered pairs do two rows make?",
+        (97, 4, 4): "a row's product with itself is in your sums. Is a row cross-talk to itself?",
+        (0, -2, 2): "an overlap came out negative. "
+        "What does the definition do to each product before adding?",
+        (0, 2, 2): "the third one adds the products themselves, or their sizes. What happens to 0.5 first?",
     },
-    equal=within(0.01),
-    otherwise=lambda got, truth: (
-        "the posteriors are off. What are the odds, e to the u?"
-        if not np.allclose(got[:2], truth[:2], atol=0.01)
-        else "one of the two outputs is off. Which scores do the pieces have, and which mean of them is soft?"
-    ),
-    why="The odds of piece 1 are e^u = 3 to 1. "
-    "The hard output is log 3 = 1.099, and the soft one three quarters of it.",
+    otherwise="write down the entries that belong to pairs of different rows. What is done to each of them?",
+    why="Only what stands beside the diagonal counts, squared, and every pair twice: 0, "
+    "then (-1)^2 + (-1)^2 = 2, then 4 times 0.5^2 = 1. Opposite rows overlap as much as equal ones.",
 )
 
 
-def soft_weights(scores):
-    e = np.exp(scores - scores.max(axis=-1, keepdims=True))
-    return e / e.sum(axis=-1, keepdims=True)
+def overlap_gradient(W):
+    G = W @ W.T
+    np.fill_diagonal(G, 0)
+    return 4 * G @ W
 
 
-def _weights_of_everything(scores):
-    return soft_weights(scores.ravel()).reshape(scores.shape)
+def _gradient_half(W):
+    return overlap_gradient(W) / 2
 
 
-def _weights_first_axis(scores):
-    return soft_weights(scores.T).T
+def _gradient_with_itself(W):
+    return 4 * (W @ W.T) @ W
 
 
-def _weights_one_hot(scores):
-    return np.eye(scores.shape[-1])[scores.argmax(axis=-1)]
+def _gradient_of_products(W):
+    return 2 * (W.sum(axis=0) - W)
 
 
-def _weights_unshifted(scores):
-    e = np.exp(scores)
-    return e / e.sum(axis=-1, keepdims=True)
+def _gradient_of_cosines(W):
+    return overlap_gradient(W / np.linalg.norm(W, axis=1, keepdims=True))
 
 
-def _weights_one_shift(scores):
-    return _weights_unshifted(scores - scores.max())
+def _gradient_downhill(W):
+    return -overlap_gradient(W)
 
 
-def _weights_mean_shift(scores):
-    return _weights_unshifted(scores - scores.mean(axis=-1, keepdims=True))
-
-
-_SCORES = 2 * np.random.default_rng(0).normal(size=(4, 3, 5))
-_LARGE = [np.array(s) for s in ([[1e3, 999.0]], [[1e3, 999.0], [-1e3, -999.0]], [[1e3, -1e3, -1e3]])]
 exercise(
     "14.2",
-    solution=soft_weights,
-    cases=[(scores,) for scores in [_SCORES, *_LARGE]],
+    solution=overlap_gradient,
+    cases=[(np.random.default_rng(0).normal(size=(4, 6)),)],
     wrong={
-        _weights_of_everything: "all weights together add up to 1. "
-        "Whose weights should, those of one unit at one point?",
-        _weights_first_axis: "your weights add up to 1 along the first axis. Which axis holds the pieces?",
-        _weights_one_hot: "that is a decision. Does a piece count that just loses?",
-        _weights_unshifted: "scores near 1000 give infinity over infinity. "
-        "What may you subtract from all scores?",
-        _weights_one_shift: "one unit with scores near 1000 beside one near -1000 goes wrong. "
-        "Whose largest score do you subtract?",
-        _weights_mean_shift: "one score of 1000 beside much smaller ones goes wrong. "
-        "How large is the largest number that you exponentiate then?",
+        _gradient_half: "your gradient is half as large as it should be. "
+        "How often does a pair appear in the sum?",
+        _gradient_downhill: "your answer points the other way. Is the gradient uphill or downhill?",
+        _gradient_with_itself: "your row c is also pulled by itself. "
+        "Which entries of the Gram matrix are no cross-talk?",
+        _gradient_of_products: "the size of the cross-talk does not matter to your gradient. "
+        "Are the products squared?",
+        _gradient_of_cosines: "your version scales the rows first. Does the overlap see the lengths?",
     },
-    otherwise=lambda got, truth, scores: (
-        "the ratio of two weights is off. How do odds follow from scores?"
-        if scores is _SCORES
-        else "large scores change the weights, though only differences should count. What did you do to them?"
+    otherwise=lambda got, truth, W: (
+        f"row 0 should begin with {truth[0, :2].round(4)} and begins with {got[0, :2].round(4)}. "
+        "Which rows pull on row 0, and how hard does each of them pull?"
     ),
 )
 
 
-def sigmoid(u):
-    return 1 / (1 + np.exp(-u))
+@exercise("14.3")
+def check_14_3(attempt):
+    rng = np.random.default_rng(1)
+    w = rng.normal(size=5)
+    cases = {
+        "random rows": rng.normal(size=(2, 5)),
+        "nearly equal rows": w + 0.1 * rng.normal(size=(2, 5)),
+        "orthogonal rows": np.array([[2.0, 0, 0], [0, 0, 3.0]]),
+        "opposite rows": np.stack([w, -w]),
+        "rows along an axis": np.array([[3.0, 0.0], [-3.0, 0.0]]),
+        "rows of one number": np.array([[3.0], [5.0]]),
+    }
+    for name, W in cases.items():
+        v = call(attempt, W, shape=W.shape[1:])
+        product, size = (W[0] + v) @ (W[1] + v), np.linalg.norm(W) ** 2
+        ask(
+            abs(product) <= 1e-9 * size,
+            f"{name}: after adding your row their product is {product:.3g}. Where must m + v end?",
+        )
+        mean, half = np.linalg.norm(W.sum(axis=0)) / 2, np.linalg.norm(W[0] - W[1]) / 2
+        ask(
+            np.linalg.norm(v) <= abs(mean - half) + 1e-9 * size,
+            f"{name}: the product is zero, but a shorter row does it, too. "
+            "In which direction is the way from m the shortest?",
+        )
 
 
-def soft_leaky(u, nu):
-    t = sigmoid((1 - nu) * u)
-    return t * u + (1 - t) * nu * u, t
+def paired_interval(treated, control, t):
+    differences = treated - control
+    half = t * differences.std(ddof=1) / np.sqrt(len(differences))
+    return differences.mean() - half, differences.mean() + half
 
 
-def _leaky_full_difference(u, nu):
-    t = sigmoid(u)
-    return t * u + (1 - t) * nu * u, t
+def _interval_unpaired(treated, control, t):
+    half = t * np.sqrt((treated.var(ddof=1) + control.var(ddof=1)) / len(treated))
+    return treated.mean() - control.mean() - half, treated.mean() - control.mean() + half
 
 
-def _leaky_without_lower(u, nu):
-    t = sigmoid((1 - nu) * u)
-    return t * u, t
+def _interval_divided_by_s(treated, control, t):
+    half = t * (treated - control).std() / np.sqrt(len(treated))
+    return (treated - control).mean() - half, (treated - control).mean() + half
 
 
-def _leaky_added(u, nu):
-    t = sigmoid((1 - nu) * u)
-    return nu * u + t * u, t
+def _interval_of_the_spread(treated, control, t):
+    half = t * (treated - control).std(ddof=1)
+    return (treated - control).mean() - half, (treated - control).mean() + half
 
 
-def _leaky_lower(u, nu):
-    output, t = soft_leaky(u, nu)
-    return output, 1 - t
+def _interval_normal(treated, control, t):
+    return paired_interval(treated, control, 1.96)
 
 
-def _leaky_swapped(u, nu):
-    return soft_leaky(u, nu)[::-1]
+def _interval_swapped(treated, control, t):
+    return paired_interval(control, treated, t)
 
 
-_U = np.linspace(-6, 6, 31)
+_rng = np.random.default_rng(2)
+_CONTROL = 80 + 3 * _rng.normal(size=6)
 exercise(
-    "14.3",
-    solution=soft_leaky,
-    cases=[(_U, 0.1), (_U, 0.4)],
+    "14.4",
+    solution=paired_interval,
+    cases=[(_CONTROL + 2 + _rng.normal(size=6), _CONTROL, stdtrit(5, 0.975))],
     wrong={
-        _leaky_full_difference: "your posterior is that of the pieces 0 and u. "
-        "By how much do the scores differ here?",
-        _leaky_without_lower: "your output tends to 0 on the left. Which piece should count there?",
-        _leaky_added: "your output is steeper than 1 on the right. Do your weights add up to 1?",
-        _leaky_lower: "your posterior falls as u grows. Whose is it?",
-        _leaky_swapped: "which of your two results is the probability, and which one was asked for first?",
+        _interval_swapped: "the treated scores are higher, your interval says lower. "
+        "Which is taken from which?",
+        _interval_unpaired: "your interval is as wide as that of strangers. "
+        "Is it the spread of the scores that counts?",
+        _interval_divided_by_s: "your interval is a little too narrow. By what does `np.std` divide?",
+        _interval_of_the_spread: "that is where single differences lie. "
+        "How much less does the mean of S of them vary?",
+        _interval_normal: "1.96 is right for very many pairs. What was t given for?",
     },
-    otherwise=lambda got, truth, u, nu: (
-        "the posterior is off. What are the odds of the upper piece, and on which difference do they depend?"
-        if not np.allclose(got[1], truth[1])
-        else "the output is not the mean of the two scores. What are the weights?"
+    otherwise=lambda got, truth, *_: (
+        f"the interval here goes from {truth[0]:.3f} to {truth[1]:.3f}, "
+        f"yours from {got[0]:.3f} to {got[1]:.3f}. Which of mean, spread and root is off?"
     ),
 )
 
 
-@exercise("14.4")
-def check_14_4(attempt):
-    rng = np.random.default_rng(0)
-    cases = [s * rng.normal(size=R) for R in (2, 3, 5, 8) for s in (0.2, 0.7, 2.0) for _ in range(5)]
-    for s in [*cases, np.array([0.3, 0.3, -5.0]), np.array([500.0, 500.5, 0.0])]:
-        t = call(attempt, s, shape=s.shape, like=s)
-        ask(
-            abs(t.sum() - 1) < 1e-9,
-            f"your weights for {len(s)} scores add up to {t.sum():.3g}. "
-            "What happens to the rest when some are cut off at zero?",
-        )
-        ask(t.min() > -1e-12, "some of your weights are negative. Which pieces should rather have none?")
-        ask(
-            np.ptp(s) < 1 or not np.allclose(t, soft_weights(s)),
-            "those are the weights that the entropy pays best. "
-            "Does this fee, too, reward the first trace of doubt without limit?",
-        )
-        pay = t @ s - t @ t / 2
-        ask(
-            pay >= s.max() - 0.5 - 1e-9,
-            "putting all weight on the winner would pay more than your weights. "
-            "Do all pieces deserve a share?",
-        )
-        gain = (s - t) - (s - t) @ t  # how the pay grows when weight is moved to each piece
-        best = gain.max() < 1e-8
-        ask(
-            best or t.max() < 1 - 1e-9,
-            "you decide for one piece, and a little doubt would pay. "
-            "What does the fee do to the first small share that a close second gets?",
-        )
-        ask(
-            best or t.min() < 1e-12,
-            "no piece is without weight, and moving some from one to another would still pay. "
-            "Where is the derivative of the pay largest?",
-        )
-        ask(
-            best,
-            "moving weight from one piece to another would still pay. "
-            "Which pieces share the same derivative, once you know who gets nothing?",
-        )
+def right_angles(W):
+    new = []
+    for row in W:
+        left = row
+        for u in new:
+            left = left - (left @ u) / (u @ u) * u
+        new.append(left * np.linalg.norm(row) / np.linalg.norm(left))
+    return np.array(new)
 
 
-def soft_derivative(x, A, B):
-    scores = np.einsum("nd,krd->nkr", x, A) + B
-    T = soft_weights(scores)
-    S = (T * scores).sum(axis=-1, keepdims=True)
-    return np.einsum("nkr,krd->nkd", T * (1 + scores - S), A)
+def _angles_length_one(W):
+    new = right_angles(W)
+    return new / np.linalg.norm(new, axis=1, keepdims=True)
 
 
-def _derivative_held(x, A, B):
-    T = soft_weights(np.einsum("nd,krd->nkr", x, A) + B)
-    return np.einsum("nkr,krd->nkd", T, A)
+def _angles_length_lost(W):
+    Q = _angles_length_one(W)
+    return (W * Q).sum(axis=1, keepdims=True) * Q
 
 
-def _derivative_hard(x, A, B):
-    scores = np.einsum("nd,krd->nkr", x, A) + B
-    return np.einsum("nkr,krd->nkd", _weights_one_hot(scores), A)
+def _angles_of_columns(W):
+    return right_angles(W.T).T
 
 
-def _derivative_uncentred(x, A, B):
-    scores = np.einsum("nd,krd->nkr", x, A) + B
-    return np.einsum("nkr,krd->nkd", soft_weights(scores) * (1 + scores), A)
+def _angles_old_rows(W):
+    new = W.copy()
+    for c in range(1, len(W)):
+        new[c] -= sum((W[c] @ W[j]) / (W[j] @ W[j]) * W[j] for j in range(c))
+        new[c] *= np.linalg.norm(W[c]) / np.linalg.norm(new[c])
+    return new
 
 
-def _derivative_weights_only(x, A, B):
-    return soft_derivative(x, A, B) - _derivative_held(x, A, B)
+def _angles_first_row_only(W):
+    new = W - np.outer(W @ W[0] / (W[0] @ W[0]), W[0])
+    new[0] = W[0]
+    return new * np.linalg.norm(W, axis=1, keepdims=True) / np.linalg.norm(new, axis=1, keepdims=True)
 
 
-_rng = np.random.default_rng(1)
+def _which_angle(got, truth, W):
+    products = got @ got.T
+    np.fill_diagonal(products, 0)
+    if not np.allclose(products, 0):
+        c, j = np.unravel_index(np.abs(products).argmax(), products.shape)
+        return f"rows {c} and {j} still have the product {products[c, j]:.3f}. Was that part taken away?"
+    if not np.allclose(np.linalg.norm(got, axis=1), np.linalg.norm(W, axis=1)):
+        return "the angles are right, the lengths are not. When must a row's length be measured?"
+    return "the rows are orthogonal, but not those of this recipe. Which row stays as it is?"
+
+
 exercise(
     "14.5",
-    solution=soft_derivative,
-    cases=[(_rng.normal(size=(7, 3)), _rng.normal(size=(4, 5, 3)), _rng.normal(size=(4, 5)))],
+    solution=right_angles,
+    cases=[(np.random.default_rng(3).normal(size=(4, 6)) * [[1], [2], [3], [4]] + 1,)],
     wrong={
-        _derivative_held: "that is the mean slope. When x moves, do the weights stay?",
-        _derivative_hard: "that is the slope of the winner alone. Do the losing pieces count?",
-        _derivative_uncentred: "you forget that weights which grow take from others. "
-        "What keeps their sum at 1?",
-        _derivative_weights_only: "that is the change of the weights alone. "
-        "When x moves, do the scores stay?",
+        _angles_length_one: "the angles are right, but all rows have length 1. "
+        "Which lengths should they keep?",
+        _angles_length_lost: "the angles are right, but the rows became shorter. "
+        "What happens when parts are taken away?",
+        _angles_of_columns: "you treated the columns of W. Is a template a row or a column?",
+        _angles_old_rows: "row 2 is not orthogonal. Are the earlier rows that you use orthogonal themselves?",
+        _angles_first_row_only: "every row is orthogonal to row 0, but not to the others. "
+        "Which parts are left?",
     },
-    otherwise="a small step shows another slope than yours. Which two factors of t_r s_r depend on x?",
+    otherwise=_which_angle,
 )

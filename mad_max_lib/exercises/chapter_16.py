@@ -1,226 +1,245 @@
-"""Chapter 16, joint inference and orthogonal filters."""
+"""Chapter 16, the partition."""
 
-from functools import partial
-from itertools import product
+from fractions import Fraction
 
 import numpy as np
 
 from . import ask, call, exercise
 
-exercise(
+_SQUARE = np.array([[0.0, 0.0], [2.0, 0.0], [2.0, 2.0], [0.0, 2.0]])
+_exact = np.vectorize(Fraction, otypes=[object])
+
+
+def cut(polygon, h):
+    if (h >= 0).all() or (h <= 0).all():
+        return [polygon]
+    below, above = [], []
+    for i in range(len(polygon)):
+        j = (i + 1) % len(polygon)
+        if h[i] <= 0:
+            below.append(polygon[i])
+        if h[i] >= 0:
+            above.append(polygon[i])
+        if h[i] < 0 < h[j] or h[j] < 0 < h[i]:
+            corner = polygon[i] + h[i] / (h[i] - h[j]) * (polygon[j] - polygon[i])
+            below.append(corner)
+            above.append(corner)
+    return [np.array(below), np.array(above)]
+
+
+def _same(polygon, other):
+    """Whether two polygons have the same corners in the same order, wherever they begin."""
+    turned = [np.roll(other, shift, axis=0) for shift in range(len(other))]
+    return polygon.shape == other.shape and any(np.allclose(polygon, one, 0, 1e-12) for one in turned)
+
+
+def _returned(attempt, *arguments):
+    """What an attempt returns, made of floats or not."""
+    kept = []
+
+    def keep(*copies):
+        kept.append(attempt(*copies))
+        return None if kept[0] is None else 0
+
+    call(keep if callable(attempt) else attempt, *arguments)
+    return kept[0]
+
+
+def _parts(attempt, polygon, h):
+    """The parts that an attempt returns, as a list of arrays."""
+    parts = _returned(attempt, polygon, h)
+    ask(
+        isinstance(parts, (list, tuple)) and len(parts) in (1, 2),
+        "a list of one or two polygons is expected. What does your version return?",
+    )
+    arrays = all(isinstance(part, np.ndarray) for part in parts)
+    ask(arrays, "a part is no array. How do corners become a polygon?")
+    ask(
+        all(part.ndim == 2 and part.shape[1] == 2 for part in parts),
+        "a polygon has one corner a row. Has yours?",
+    )
+    return parts
+
+
+@exercise(
     "16.1",
-    solution=[0, 0.5, 2.5, 0],
+    solution=cut,
+    wrong=[
+        lambda polygon, h: [polygon[h <= 0], polygon[h >= 0]] if h.max() == 0 else cut(polygon, h),
+        lambda polygon, h: [polygon] if (h == 0).any() else cut(polygon, h),
+        lambda polygon, h: [polygon[h <= 0], polygon[h >= 0]][: len(cut(polygon, h))],
+        lambda polygon, h: cut(polygon, h)[:1] + [part[::-1] for part in cut(polygon, h)[1:]],
+        lambda polygon, h: cut(polygon, np.sign(h)),  # at the middle of an edge
+        lambda polygon, h: cut(polygon, h)[::-1],
+        lambda polygon, h: [part.astype(float) for part in cut(polygon, h)],
+        lambda polygon, h: cut(polygon, np.where(abs(h) < 1e-9, 0 * h, h)),
+        lambda polygon, h: [list(part) for part in cut(polygon, h)],
+    ],
+)
+def check_16_1(attempt):
+    places = {-1: "cuts off a corner", -2: "runs through a corner", -6: "only touches", 1: "misses"}
+    for offset, what in places.items():
+        h, name = _SQUARE @ [1.0, 2.0] + offset, f"h = x_1 + 2 x_2 {offset:+d} {what}"
+        got, truth = _parts(attempt, _SQUARE, h), cut(_SQUARE, h)
+        ask(len(got) <= len(truth), f"{name}, and you cut. How much of the square lies on the far side?")
+        ask(len(got) >= len(truth), f"{name}, and you do not cut. Which signs do the other corners have?")
+        swapped = len(got) == 2 and all(map(_same, got, truth[::-1]))
+        ask(not swapped, "h is at most 0 in the first part. Did you swap them?")
+        back = [_same(part[::-1], side) > _same(part, side) for part, side in zip(got, truth, strict=True)]
+        ask(not any(back), "the corners of one part run clockwise. In which order do you collect them?")
+        missing = sum(map(len, got)) != sum(map(len, truth))
+        ask(not missing, f"{name}: corners are missing. Where does the line meet the edges?")
+        right = all(map(_same, got, truth))
+        ask(right, f"{name}: new corners are off. How far along an edge is h zero, from -1 to 5?")
+    ask(
+        len(_parts(attempt, _SQUARE, _SQUARE @ [1.0, 2.0] - 1e-12)) == 2,
+        "h is -1e-12 at one corner, and you do not cut. On which side of zero is it?",
+    )
+    parts = _parts(attempt, _exact(_SQUARE), _exact(_SQUARE @ [3.0, 3.0] - 1))
+    ask(
+        all(isinstance(number, Fraction) for part in parts for number in part.ravel()),
+        "given fractions, your version returns floats. Which step turns a fraction into a float?",
+    )
+
+
+def area(polygon):
+    x, y = polygon.T
+    return (x * np.roll(y, -1) - np.roll(x, -1) * y).sum() / 2
+
+
+def _area_doubled(polygon):
+    return 2 * area(polygon)
+
+
+def _area_not_closed(polygon):
+    x, y = polygon.T
+    return (x[:-1] * y[1:] - x[1:] * y[:-1]).sum() / 2
+
+
+def _area_clockwise(polygon):
+    return area(polygon[::-1])
+
+
+_SHAPE = np.array([[1.0, 1.0], [4.0, 0.0], [5.0, 3.0], [2.0, 5.0]])
+
+
+@exercise(
+    "16.2",
+    solution=area,
+    cases=[(_SHAPE,)],
     wrong={
-        (0, 0.5, 2.5, 3): "the last score is the sum of two others. What do the two notes have in common?",
-        (0, 0.5, 2.5, -3): "the product is taken away twice. "
-        "How many pairs do two units make in the formula?",
-        (0, 3, 5, 5): "these scores hold no offsets. What does each unit take back for its own length?",
-        (0, 0.5, 2.5, 6): "for these two notes the product is positive. "
-        "Does it lower or raise the last score?",
-        (0, 2.5, 0.5, 0): "the middle two are exchanged. "
-        "Which unit does the first place of a code belong to?",
+        _area_doubled: "yours is twice too large. "
+        "Is x_1 u_2 - u_1 x_2 the area of a triangle or a parallelogram?",
+        _area_not_closed: "one edge is missing. What comes after the last corner?",
+        _area_clockwise: "counter-clockwise corners should give a positive area. Which product comes first?",
     },
-    otherwise="not all are right. What does each note score alone, and what do they share?",
-    why="Alone they score 5 - 5/2 and 3 - 5/2; for both together the product 3 is taken from the sum 3. "
-    "So the best code is (1, 0), while each alone is above 0: the second one hears what the first one plays.",
+    otherwise=lambda got, truth, _: (
+        f"a quadrilateral of area {truth:g} gets {got:g} from you. Does a unit square get 1?"
+    ),
+)
+def check_16_2(attempt):
+    ask(
+        np.asarray(_returned(attempt, _exact(_SHAPE) / 3)).dtype.kind != "f",
+        "the area of a polygon in fractions is not exact. Which step makes it a float?",
+    )
+
+
+exercise(
+    "16.3",
+    solution=16,
+    wrong={
+        37: "that many need lines in general position. How many points do these lines have in common?",
+        256: "that is the number of codes on paper. Can x and -x be on the same side of any of these lines?",
+        8: "walk once around the origin. How often do you cross each line?",
+    },
+    otherwise="draw two such lines, then three. How does the number grow?",
+    why="All lines pass through 0, and going once around 0 one crosses each of the 8 lines twice: "
+    "2 x 8 regions.",
 )
 
 
-def joint_scores(x, A, B, choices):
-    units = np.arange(len(A))
-    alone = (np.einsum("nd,krd->nkr", x, A) + B)[:, units, choices].sum(axis=2)  # (N, M)
-    slopes = A[units, choices]  # (M, K, D)
-    shared = (slopes.sum(axis=1) ** 2).sum(axis=1) - (slopes**2).sum(axis=(1, 2))
-    return alone - shared / 2
+def distance_to_border(polygon, x):
+    edge, to_x = np.roll(polygon, -1, axis=0) - polygon, x - polygon
+    twice_area = np.abs(edge[:, 0] * to_x[:, 1] - edge[:, 1] * to_x[:, 0])
+    return (twice_area / np.linalg.norm(edge, axis=1)).min()
 
 
-def _joint_alone(x, A, B, choices):
-    return (np.einsum("nd,krd->nkr", x, A) + B)[:, np.arange(len(A)), choices].sum(axis=2)
+def _distance_to_corners(polygon, x):
+    return np.linalg.norm(x - polygon, axis=1).min()
 
 
-def _joint_twice(x, A, B, choices):
-    return 2 * joint_scores(x, A, B, choices) - _joint_alone(x, A, B, choices)
+def _distance_not_divided(polygon, x):
+    edge, to_x = np.roll(polygon, -1, axis=0) - polygon, x - polygon
+    return np.abs(edge[:, 0] * to_x[:, 1] - edge[:, 1] * to_x[:, 0]).min()
 
 
-def _joint_with_itself(x, A, B, choices):
-    slopes = A[np.arange(len(A)), choices]
-    return _joint_alone(x, A, B, choices) - (slopes.sum(axis=1) ** 2).sum(axis=1) / 2
+def _distance_not_closed(polygon, x):
+    return min(distance_to_border(polygon[i : i + 2], x) for i in range(len(polygon) - 1))
 
 
-def _joint_sign(x, A, B, choices):
-    return 2 * _joint_alone(x, A, B, choices) - joint_scores(x, A, B, choices)
-
-
-def _joint_neighbours(x, A, B, choices):
-    slopes = A[np.arange(len(A)), choices]
-    return _joint_alone(x, A, B, choices) - (slopes[:, :-1] * slopes[:, 1:]).sum(axis=(1, 2))
-
-
-_rng = np.random.default_rng(0)
-_LAYER = _rng.normal(size=(5, 6)), _rng.normal(size=(3, 4, 6)), _rng.normal(size=(3, 4))
-_CHOICES = np.array(list(product(range(4), repeat=3)))[_rng.permutation(64)[:50]]
+_TRAPEZOID = np.array([[0.0, 0.0], [4.0, 0.0], [4.0, 3.0], [0.0, 6.0]])
 exercise(
-    "16.2",
-    solution=joint_scores,
-    cases=[(*_LAYER, _CHOICES)],
+    "16.5",
+    solution=distance_to_border,
+    cases=[
+        (_TRAPEZOID, np.array([0.5, 2.5])),
+        (_SQUARE, np.array([1.2, 1.9])),
+        (_SQUARE[:3], np.array([1.5, 0.75])),
+        (_SQUARE[:3], np.array([1.0, 0.9])),
+    ],
     wrong={
-        _joint_alone: "each unit is scored as if it were alone. Where do two units meet in the formula?",
-        _joint_twice: "what two units share is taken away twice. "
-        "Does the sum run over pairs or over ordered pairs?",
-        _joint_with_itself: "each slope's product with itself is taken away, too. Who has done that already?",
-        _joint_sign: "what two units share raises your score. "
-        "If both explain the same thing, is that twice as good?",
-        _joint_neighbours: "only units with neighbouring numbers meet. What of units 0 and 2?",
+        _distance_to_corners: "that is the distance to the nearest corner. "
+        "Can the border be nearer in between?",
+        _distance_not_divided: "an edge twice as long should not be twice as far away. What is missing?",
+        _distance_not_closed: "one edge is missing, the one that closes the polygon. "
+        "Which corners does it join?",
     },
-    otherwise=lambda got, truth, *_: (
-        f"entry (0, 0) should be {truth[0, 0]:.4f} and is {got[0, 0]:.4f}. "
-        f"Which terms does the first choice have?"
+    otherwise=lambda got, truth, polygon, x: (
+        f"{x.tolist()} in the polygon {polygon.tolist()} is {truth:.3f} from its border, "
+        f"you say {got:.3f}. How far is a point from a line?"
     ),
 )
 
 
-def shifted_offsets(A, B):
-    first = A[:, 0].sum(axis=0) - A[:, 0]  # (K, D): the first slopes of the other units
-    return B - np.einsum("krd,kd->kr", A - A[:, :1], first)
-
-
-def _shifted_not(A, B):
-    return B
-
-
-def _shifted_itself(A, B):
-    return B - np.einsum("krd,d->kr", A - A[:, :1], A[:, 0].sum(axis=0))
-
-
-def _shifted_sign(A, B):
-    return 2 * B - shifted_offsets(A, B)
-
-
-def _shifted_half(A, B):
-    return (B + shifted_offsets(A, B)) / 2
-
-
-def _same_posterior(one, other):
-    """A constant for a unit changes nothing."""
-    return np.allclose(one - one[:, :1], other - other[:, :1])
-
-
-_rng = np.random.default_rng(1)
-_SLOPES = _rng.normal(size=(3, 1, 9)) + np.zeros((3, 3, 9))
-for _k in range(3):
-    _SLOPES[_k, :, 3 * _k : 3 * _k + 3] += _rng.normal(size=(3, 3))  # the units differ in pixels of their own
-exercise(
-    "16.3",
-    solution=shifted_offsets,
-    cases=[(_SLOPES, _rng.normal(size=(3, 3)))],
-    wrong={
-        _shifted_not: "your offsets are the old ones. "
-        "What do the other units always add to a unit's products?",
-        _shifted_itself: "a unit's own first slope is in your sum. Over which units does it run?",
-        _shifted_sign: "the shift goes the wrong way. Do overlaps raise or lower a joint score?",
-        _shifted_half: "the shift is half as large as it should be. How often does a pair of units appear?",
-    },
-    equal=_same_posterior,
-    otherwise="the product of your factors is not the joint posterior. "
-    "Which part of each slope is the same for all pieces of the unit?",
-)
-
-
-def _which_count(got, truth):
-    if got[0] != truth[0]:
-        return "the first number is off. How does it grow when one more unit joins?"
-    if got[1] != truth[1]:
-        return "the second number is off. How many numbers does one filter hold?"
-    return "the third number is off. What are K and D?"
-
-
-exercise(
-    "16.4",
-    solution=[1048576, 27, 6],
-    wrong={
-        (400, 27, 6): "pairs of units are not what is listed. In how many ways can twenty switches stand?",
-        (40, 27, 6): "that is the cost of letting each unit decide alone. "
-        "What does a list of all choices need?",
-        (2**20, 9, 6): "the second number forgets the channels. How many numbers does one filter hold?",
-        (2**20, 64, 6): "64 is what one would like. In a space of how many dimensions do the filters live?",
-        (2**20, 27, 0): "twelve rows in eight dimensions cannot all be orthogonal. "
-        "What does the theorem say of K > D?",
-        (2**20, 27, 4): "K - D counts the rows too many. What else stands in the bound of the theorem?",
-    },
-    otherwise=_which_count,
-    why="Two pieces and twenty units make 2^20 lists. A filter of 3 x 3 on three channels is a row of 27 "
-    "numbers, and there are at most 27 orthogonal rows of 27 numbers. "
-    "The least overlap is K (K - D) / D = 12 * 4 / 8.",
-)
-
-
-def _chain(rng, K, gaps=()):
-    """K rows of three numbers, each meets the next in one place or not: (K, 2 K + 1); offsets; an input."""
-    W, rows = np.zeros((K, 2 * K + 1)), rng.normal(size=(K, 3)) * 2
-    rows[list(gaps), 2] = 0
-    for k in range(K):
-        W[k, 2 * k : 2 * k + 3] = rows[k]
-    truth = rng.integers(2, size=K)
-    return W, -(W**2).sum(axis=1) / 2 + rng.normal(size=K), truth @ W + rng.normal(size=2 * K + 1)
-
-
-def _best(W, b, x, weight=1.0):
-    """By listing all choices."""
-    bits = np.array(list(product([0, 1], repeat=len(W))))
-    G = W @ W.T
-    np.fill_diagonal(G, 0)
-    return bits[(bits @ (W @ x + b) - weight / 2 * ((bits @ G) * bits).sum(axis=1)).argmax()]
-
-
-def _left_to_right(W, b, x):
-    code = np.zeros(len(W), int)
-    for k in range(len(W)):
-        code[k] = W[k] @ (x - code @ W) + b[k] > 0
-    return code
-
-
 @exercise("16.6")
 def check_16_6(attempt):
-    rng = np.random.default_rng(2)
-    cases = [_chain(rng, K) for K in (1, 2, 3, *[10] * 12)]
-    got = [call(attempt, *case, shape=case[1].shape, like=case[1] > 0) for case in cases]
+    def count(A, b, size=4):
+        return int(call(attempt, np.array(A), np.array(b), (-size, size, -size, size), shape=()))
 
-    def follows(rule):
-        return all(np.array_equal(code, rule(*case)) for code, case in zip(got, cases, strict=True))
-
+    outside = count([[1, 0], [1, 1]], [5, -9])
+    ask(outside == 1, "lines outside of the rectangle count with you. Does every line cut it?")
+    grid = count([[1, 0], [1, 0], [0, 1], [0, 1], [0, 1]], [0, 1, 2, 0, -1])
+    ask(grid == 12, "two vertical and three horizontal lines go wrong. Which pairs of lines meet?")
+    slope = np.arange(-3, 4)
+    A, b = np.stack([2 * slope, -np.ones(7, int)], 1), -(slope**2)  # tangents of a parabola
+    all_meet = count(A, b, size=20)
+    ask(all_meet == 29, "seven lines, no three in one point, go wrong. What does each new line add?")
+    here = count(A, b)
+    ask(here == 23, "the same lines in a smaller rectangle go wrong. Do all pairs of them still meet inside?")
+    star = np.array([[3, 0], [0, 3], [3, 3], [3, -3], [3, 6], [6, -3], [9, 3], [3, -9]])
     ask(
-        not follows(lambda W, b, x: W @ x + b > 0),
-        "each unit decides alone in your version. What does a unit that is on leave for its neighbour?",
+        count(star, -star.sum(1) // 3) == 16,
+        "eight lines through the point (1/3, 1/3) go wrong. Where exactly do any two of them meet?",
+    )
+    multiples = count([*A, *-2 * A], [*b, *-2 * b])
+    ask(multiples == here, "multiples of units change your count. Have they lines of their own?")
+    ask(
+        count([*A, [1, 0], [1, 1], [0, 0]], [*b, 4, -8, 5]) == here,
+        "a line along the border, one that touches a corner and a unit without a line change your count. "
+        "What do they cut?",
     )
     ask(
-        not follows(partial(_best, weight=2)),
-        "what two neighbours share is taken away twice. How often does a pair appear in the joint score?",
+        count([[1, 0], [0, 1], [10**12, 10**12]], [0, 0, -1]) == 7,
+        "the axes and the line x_1 + x_2 = 1e-12 go wrong. Which region is so small that rounding hides it?",
+    )
+    far = 10**9 + 7
+    rays = np.array([[1, 0], [0, 1], [1, 1], [1, -1], [1, 2], [2, -1], [3, 1], [1, 3]])
+    ask(
+        count(3 * far * rays, -far * rays.sum(1), size=2) == 16,
+        "the eight lines through (1/3, 1/3), multiplied by 10^9 + 7, go wrong. "
+        "How large do your whole numbers get, and how exact are they?",
     )
     ask(
-        not follows(_left_to_right),
-        "you go from left to right and never look back. "
-        "What if a later unit shows that an earlier one was wrong?",
-    )
-    ask(
-        follows(_best),
-        "some of your codes are not the best ones. "
-        "What must you remember of everything to the left of a unit, for each of its two positions?",
-    )
-    W = np.zeros(
-        (41, 83)
-    )  # each unit scores about 1 and shares 2 with each neighbour: every second one is best
-    for k in range(41):
-        W[k, [2 * k, 2 * k + 2]] = 2**0.5
-    found = call(attempt, W, 1 + 0.02 * rng.uniform(-1, 1, 41), np.zeros(83), shape=(41,))
-    ask(
-        np.array_equal(found, np.arange(41) % 2 == 0),
-        "41 units that score alike, with strong overlaps, do not get their best code. "
-        "Can a step that changes a few units always see what is best for all?",
-    )
-    W, b, x = _chain(rng, 40, gaps=range(7, 40, 8))  # five chains of eight, side by side
-    parts = [_best(W[k : k + 8], b[k : k + 8], x) for k in range(0, 40, 8)]
-    ask(
-        np.array_equal(call(attempt, W, b, x, shape=(40,)), np.concatenate(parts)),
-        "with 40 units your code is not the best one. "
-        "Do ties or neighbours that share nothing matter to you?",
+        count([[3 * 10**18, 10**18]] * 2, [1, 2], size=2) == 3,
+        "two parallel lines, 1e-18 apart, count as one. From where on do you take two numbers for equal?",
     )

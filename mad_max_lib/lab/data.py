@@ -18,7 +18,7 @@ from ..checks import check_count, check_generator
 class Data(NamedTuple):
     """Training and test points with their labels.
 
-    Used from chapter 07 on.
+    Used from chapter 13 on.
     """
 
     x_train: np.ndarray
@@ -47,7 +47,7 @@ def moons_and_circles(N, rng):
     >>> x.shape, np.bincount(y)
     ((400, 2), array([100, 100, 100, 100]))
 
-    Used from chapter 03 on.
+    Used from chapter 04 on.
     """
     check_generator(rng)
     N = check_count("N", N, low=4)
@@ -113,7 +113,7 @@ def mnist1d(rng, n_train=4000):
     >>> data.x_train.shape, data.x_test.shape
     ((500, 40), (1000, 40))
 
-    Used from chapter 06 on.
+    Used from chapter 11 on.
     """
     with _lock:
         x, y = _signals()
@@ -174,7 +174,7 @@ def from_file(path):
     ...     from_file(pathlib.Path(folder, "mine.npz")).x_test.shape
     (1000, 64)
 
-    Used from chapter 08 on.
+    Used from chapter 14 on.
     """
     path = Path(path)
     if not path.is_file():
@@ -212,7 +212,7 @@ def from_openml(name, rng, n_test):
     ConnectionError
         No network and no copy.
 
-    Used from chapter 08 on.
+    Used from chapter 14 on.
     """
     check_generator(rng)
     try:

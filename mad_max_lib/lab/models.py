@@ -59,7 +59,7 @@ def draw_weights(network, rng, dtype=torch.float64):
     >>> network.bias.tolist()
     [0.0, 0.0, 0.0]
 
-    Built in chapter 04.
+    Built in chapter 06.
     """
     check_generator(rng)
     with torch.no_grad():
@@ -95,7 +95,7 @@ def mlp(sizes, rng, dtype=torch.float64):
     >>> model(torch.zeros(1, 2, dtype=torch.float64, device=device())).shape
     torch.Size([1, 4])
 
-    Used from chapter 03 on.
+    Used from chapter 04 on.
     """
     check_generator(rng)
     if len(sizes) < 2:
@@ -128,7 +128,7 @@ def small_cnn(rng, dtype=torch.float64):
     >>> cnn(torch.zeros(1, 64, dtype=torch.float64, device=device())).shape
     torch.Size([1, 10])
 
-    Built in chapter 04.
+    Built in chapter 06.
     """
     with torch.random.fork_rng(devices=[]):  # torch's own draw leaves no trace
         network = nn.Sequential(
@@ -172,7 +172,7 @@ def small_resnet(rng, dtype=torch.float64):
     >>> resnet(torch.zeros(1, 64, dtype=torch.float64, device=device())).shape
     torch.Size([1, 10])
 
-    Built in chapter 04.
+    Built in chapter 06.
     """
     with torch.random.fork_rng(devices=[]):
         blocks = [Residual(c_in, 3) for c_in in (1, 3, 3, 3)]

@@ -25,7 +25,7 @@ def overlap(W):
     >>> overlap(torch.tensor([[1.0, 0.0], [3.0, 1.0]]))
     tensor(18.)
 
-    Built in chapter 08.
+    Built in chapter 14.
     """
     products = _rows(W) @ W.mT
     same = torch.eye(W.shape[-2], dtype=torch.bool, device=W.device)
@@ -49,7 +49,7 @@ def cosine_overlap(W):
     >>> cosine_overlap(torch.tensor([[5.0, 0.0], [3.0, 4.0]]))
     tensor(0.7200)
 
-    Built in chapter 08.
+    Built in chapter 14.
     """
     rows = widen(_rows(W))
     lengths = rows.norm(dim=-1, keepdim=True)
@@ -74,7 +74,7 @@ def length_penalty(W):
     >>> length_penalty(torch.tensor([[1.0, 0.0], [3.0, 1.0]]))
     tensor(101.)
 
-    Built in chapter 08.
+    Built in chapter 14.
     """
     return _rows(W).square().sum(-1).square().sum(-1)
 
@@ -103,7 +103,7 @@ def templates(logits, x):
     >>> templates(torch.stack([x.relu().sum(1), 3 * x[:, 1]], 1), x).tolist()
     [[[1.0, 0.0], [0.0, 3.0]]]
 
-    Built in chapter 08.
+    Built in chapter 14.
     """
     if not x.requires_grad:
         raise ValueError(
@@ -132,7 +132,7 @@ def gram_schmidt(W):
     tensor([[2., 0.],
             [0., 5.]])
 
-    Built in chapter 08.
+    Built in chapter 14.
     """
     if _rows(W).shape[-2] > W.shape[-1]:
         raise ValueError(

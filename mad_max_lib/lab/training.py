@@ -54,7 +54,7 @@ def fit(model, x, y, epochs, rng, batch=50, lr=1e-3, on_step=None):
     >>> bool(losses[-1] < losses[0])
     True
 
-    Used from chapter 03 on.
+    Used from chapter 04 on.
     """
     epochs, batch = _check_run([rng], epochs, batch, lr)
     x, y = _checked(model, x, y)
@@ -186,7 +186,7 @@ def fit_many(models, data, epochs, rngs, batch=50, lr=1e-3, penalty=None, after_
     >>> scores.test.shape, bool((scores.test[:, -1] > 60).all())
     ((3, 20), True)
 
-    Built in chapter 08.
+    Built in chapter 14.
     """
     S = len(models)
     if S < 1 or len(data) != S or len(rngs) != S:
@@ -287,7 +287,7 @@ def paired_difference(treated, control):
     >>> print(paired_difference(np.array([83.0, 85.0, 84.0]), np.array([80.0, 81.0, 81.0])))
     +3.33 [+1.90, +4.77] undecided, 3 of 3 up
 
-    Built in chapter 08.
+    Built in chapter 14.
     """
     for name, scores in {"treated": treated, "control": control}.items():
         check_parameter(name, scores, "S")

@@ -26,7 +26,7 @@ class Plane(NamedTuple):
     >>> plane.points(np.array([[0.0, 1.0]]))
     tensor([[0., 0., 1.]], dtype=torch.float64)
 
-    Built in chapter 09.
+    Built in chapter 16.
     """
 
     origin: torch.Tensor
@@ -86,7 +86,7 @@ def partition(model, plane=None, bounds=(-1, 1, -1, 1), memory="2 GB", n_jobs=1,
     >>> len(partition(torch.relu))
     4
 
-    Built in chapter 09.
+    Built in chapter 16.
     """
     edges = np.asarray(bounds, float) if np.shape(bounds) == (4,) else np.full(4, np.nan)
     if not (np.isfinite(edges).all() and edges[0] < edges[1] and edges[2] < edges[3]):

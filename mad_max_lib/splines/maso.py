@@ -43,7 +43,7 @@ class MASO:
     array([[0],
            [1]])
 
-    Built in chapters 01 and 02.
+    Built in chapters 01 and 03.
     """
 
     def __init__(self, A, B):

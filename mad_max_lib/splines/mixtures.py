@@ -34,7 +34,7 @@ def kmeans(x, centroids, max_iter=300):
     >>> centroids.tolist(), codes.tolist(), inertia
     ([[1.0], [10.0]], [0, 0, 1], 2.0)
 
-    Built in chapter 10.
+    Built in chapter 18.
     """
     check_parameter("centroids", centroids, "R", "D")
     x = check_input(x, centroids, "N", centroids.shape[1])
@@ -116,7 +116,7 @@ def kmeans_plusplus(x, R, rng):
     >>> kmeans_plusplus(np.array([[0.0], [0.0], [7.0]]), 2, np.random.default_rng(0)).ravel().tolist()
     [7.0, 0.0]
 
-    Built in chapter 10.
+    Built in chapter 18.
     """
     check_generator(rng)
     check_parameter("x", x, "N", "D")
@@ -155,7 +155,7 @@ def unit_to_mixture(A_k, B_k, sigma=1.0):
     >>> weights
     array([0.5, 0.5])
 
-    Built in chapter 13.
+    Built in chapter 23.
     """
     check_parameter("A_k", A_k, "R", "D")
     check_parameter("B_k", B_k, len(A_k), absent=True)
@@ -184,7 +184,7 @@ def mixture_to_unit(means, weights, sigma=1.0):
     >>> mixture_to_unit(np.array([[0.0], [2.0]]), np.array([0.5, 0.5]))[1].round(3)
     array([-0.693, -2.693])
 
-    Built in chapter 13.
+    Built in chapter 23.
     """
     check_parameter("means", means, "R", "D")
     xp = array_namespace(means=means, weights=weights)
@@ -226,7 +226,7 @@ def em_step(x, means, weights, sigma):
     >>> means.round(3).tolist(), round(sigma, 3)
     ([[-1.0], [1.0]], 0.0)
 
-    Built in chapter 13.
+    Built in chapter 23.
     """
     check_parameter("means", means, "R", "D")
     x = check_input(x, means, "N", means.shape[1])

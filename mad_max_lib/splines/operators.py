@@ -27,7 +27,7 @@ def dense(W, b):
     >>> dense(np.array([[1.0, 2.0]]), np.array([0.5]))(np.array([[1.0, 1.0]]))
     array([[3.5]])
 
-    Built in chapter 02.
+    Built in chapter 03.
     """
     array_namespace(W=W, b=b)
     check_parameter("W", W, "K", "D")
@@ -44,7 +44,7 @@ def relu(K):
     array([[0.],
            [2.]])
 
-    Built in chapter 02.
+    Built in chapter 03.
     """
     return leaky_relu(K, 0.0)
 
@@ -58,7 +58,7 @@ def leaky_relu(K, slope):
     array([[-0.2],
            [ 2. ]])
 
-    Built in chapter 02.
+    Built in chapter 03.
     """
     if not isinstance(slope, Real) or not 0.0 <= slope < 1.0:
         raise ValueError(f"slope must be a number in [0, 1), got {slope!r}; above 1 it is no maximum")
@@ -74,7 +74,7 @@ def absolute(K):
     array([[2.],
            [2.]])
 
-    Built in chapter 02.
+    Built in chapter 03.
     """
     return _elementwise(K, -1.0, 1.0)
 
@@ -89,7 +89,7 @@ def maxout(K, R):
     >>> maxout(2, 3)(np.array([[1.0, 5.0, 2.0, -1.0, -3.0, -2.0]]))
     array([[ 5., -1.]])
 
-    Built in chapter 02.
+    Built in chapter 03.
     """
     K, R = check_count("K", K), check_count("R", R)
     return MASO(np.eye(K * R).reshape(K, R, K * R), np.zeros((K, R)))
@@ -115,7 +115,7 @@ def batch_norm(mean, variance, gamma, delta, eps=1e-5, input_shape=None):
     >>> batch_norm(mean=2 * one, variance=one, gamma=3 * one, delta=one, eps=0.0)(np.array([[4.0]]))
     array([[7.]])
 
-    Built in chapter 02.
+    Built in chapter 03.
     """
     parameters = {"mean": mean, "variance": variance, "gamma": gamma, "delta": delta}
     xp = array_namespace(**parameters)
@@ -165,7 +165,7 @@ def conv2d(W, b, input_shape, stride=1, padding=0, dilation=1, groups=1, padding
     array([[0.5, 0.5, 0. ],
            [0. , 0.5, 0.5]])
 
-    Built in chapter 02.
+    Built in chapter 03.
     """
     xp = array_namespace(W=W, b=b)
     check_parameter("W", W, "C_out", "C_in // groups", "kernel_h", "kernel_w")
@@ -206,7 +206,7 @@ def max_pool2d(input_shape, kernel, stride=None, padding=0, dilation=1):
     >>> max_pool2d((1, 2, 2), 2)(np.array([[1.0, 7.0, 3.0, 5.0]]))
     array([[7.]])
 
-    Built in chapter 02.
+    Built in chapter 03.
     """
     A, absent = _windows(input_shape, kernel, stride, padding, dilation)
     if absent.all(1).any():
@@ -222,7 +222,7 @@ def average_pool2d(input_shape, kernel, stride=None, padding=0):
     >>> average_pool2d((1, 2, 2), 2)(np.array([[1.0, 7.0, 3.0, 5.0]]))
     array([[4.]])
 
-    Built in chapter 02.
+    Built in chapter 03.
     """
     A, _ = _windows(input_shape, kernel, stride, padding, 1)
     return MASO(A.mean(axis=1, keepdims=True), np.zeros((len(A), 1)))

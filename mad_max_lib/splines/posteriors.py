@@ -37,7 +37,7 @@ def posterior(scores, beta):
     >>> posterior(np.array([1.0, 3.0]), 0.5).round(3)
     array([0.119, 0.881])
 
-    Built in chapters 14 and 15.
+    Built in chapters 25 and 26.
     """
     xp = array_namespace(scores=scores)
     if not xp.isdtype(scores.dtype, "real floating") or scores.ndim < 1 or scores.shape[-1] < 1:
@@ -81,7 +81,7 @@ def beta_vq(maso, x, beta):
     >>> beta_vq(relu(1), np.array([[2.0]]), 0.5).round(3)
     array([[1.762]])
 
-    Built in chapter 14.
+    Built in chapter 25.
     """
     if not isinstance(maso, MASO):
         raise TypeError(f"maso must be a MASO, got {type(maso).__name__}")
@@ -118,7 +118,7 @@ def joint_scores(maso, x):
     >>> scores.tolist(), choices[scores.argmax()].tolist()
     ([[0.0, 1.5, 1.0, 1.5]], [0, 1])
 
-    Built in chapter 16.
+    Built in chapter 28.
     """
     if not isinstance(maso, MASO):
         raise TypeError(f"maso must be a MASO, got {type(maso).__name__}")

@@ -58,7 +58,7 @@ def affine_map(model, x, outputs=None):
     tensor([[[0., 0.],
              [0., 1.]]])
 
-    Built in chapter 04.
+    Built in chapter 06.
     """
     given, (model, x) = x, widened(model, x)
     with torch.no_grad():
@@ -146,7 +146,7 @@ def bias_terms(model, x, outputs=None):
     >>> torch.allclose(total, affine_map(model, x).b)
     True
 
-    Built in chapter 04.
+    Built in chapter 06.
     """
     given, (model, x) = x, widened(model, x)
     with torch.no_grad():

@@ -83,7 +83,7 @@ def region_codes(model, x):
     >>> region_codes(pool, torch.tensor([[[1.0, 5.0, 2.0]]]))[0]
     tensor([[1]], dtype=torch.uint8)
 
-    Built in chapter 04.
+    Built in chapter 06.
     """
     model, x = widened(model, x)
     with torch.no_grad():
@@ -145,7 +145,7 @@ def vq_distance(codes_a, codes_b, layer=None):
     tensor([[0.0000, 0.5000],
             [0.5000, 0.0000]])
 
-    Built in chapter 11.
+    Built in chapter 20.
     """
     for name, codes in {"codes_a": codes_a, "codes_b": codes_b}.items():
         if not isinstance(codes, RegionCodes):
@@ -175,7 +175,7 @@ def nearest(codes_a, codes_b, k, layer=None):
     tensor([[0],
             [1]])
 
-    Built in chapter 11.
+    Built in chapter 20.
     """
     distance = vq_distance(codes_a, codes_b, layer)
     k = check_count("k", k, high=distance.shape[1])

@@ -81,7 +81,7 @@ def polytope(model, x, layers=None):
     >>> polytope(torch.relu, torch.tensor([[1.0, -2.0]])).h.tolist()
     [0.0, 0.0]
 
-    Built in chapter 12.
+    Built in chapter 22.
     """
     names = region_codes(model, x).names  # refuses what is not piecewise affine
     if len(x) != 1:

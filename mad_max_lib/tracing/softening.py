@@ -39,7 +39,7 @@ class BetaVQ(nn.Module):
     >>> BetaVQ("max_pool1d", beta=0.0, kernel_size=2)(torch.tensor([[[1.0, 3.0]]]))
     tensor([[[2.]]])
 
-    Built in chapter 15.
+    Built in chapter 26.
     """
 
     def __init__(self, kind="relu", beta=0.5, learn=None, units=None, **options):
@@ -106,7 +106,7 @@ def soften(model, beta=0.5, learn=None, example=None):
     >>> soften(nn.Sequential(nn.Linear(2, 3), nn.ReLU()), learn="unit", example=torch.ones(1, 2)).betas
     [tensor([0.5000, 0.5000, 0.5000])]
 
-    Built in chapter 14.
+    Built in chapter 25.
     """
     if (learn is not None) != (example is not None):
         raise ValueError("example must be given with learn and only then: it shows how many betas to learn")

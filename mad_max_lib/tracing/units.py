@@ -25,7 +25,7 @@ from torch.overrides import handle_torch_function, has_torch_function
 class NotPiecewiseAffineError(ValueError):
     """The network calls a function of its input that is not piecewise affine, or cannot be seen.
 
-    Built in chapter 04.
+    Built in chapter 06.
     """
 
 

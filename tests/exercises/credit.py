@@ -12,7 +12,7 @@ from torch.overrides import TorchFunctionMode
 
 import mad_max_lib as mm
 from mad_max_lib.exercises.chapter_01 import visible
-from mad_max_lib.exercises.chapter_06 import forward
+from mad_max_lib.exercises.chapter_11 import forward
 
 
 def add(a_1, b_1, a_2, b_2):
@@ -603,34 +603,34 @@ def glued_by_the_mean(params, etas):
 
 
 SOLUTIONS = {
-    "1.5": add, "2.6": top_two, "3.5": distance_to_border, "4.3": wider_map, "5.3": maximum_network,
-    "6.6": average_template, "7.4": priced_templates, "8.3": free_right_angle, "9.6": count_regions,
-    "10.6": as_kmeans, "11.6": crossings, "12.5": ink_range, "13.3": goes_out, "14.4": fee_weights,
-    "15.5": glued, "16.6": best_code,
+    "1.5": add, "3.6": top_two, "4.5": distance_to_border, "6.3": wider_map, "8.3": maximum_network,
+    "11.6": average_template, "13.4": priced_templates, "14.3": free_right_angle, "16.6": count_regions,
+    "18.6": as_kmeans, "20.6": crossings, "22.5": ink_range, "23.3": goes_out, "25.4": fee_weights,
+    "26.5": glued, "28.6": best_code,
 }  # fmt: skip
 WRONG = {
     "1.5": [add_all_pairs, add_piece_by_piece, add_merge],
-    "2.6": [top_two_ordered_pairs, top_two_twice_the_largest, top_two_flat],
-    "3.5": [distance_first_layer, distance_halved],
-    "4.3": [wider_tautology, wider_autograd, wider_only_relu, wider_not_in_place, wider_value_masks],
-    "5.3": [maximum_network_subtracts_the_first, maximum_network_adds_the_first, maximum_network_negative],
-    "9.6": [
+    "3.6": [top_two_ordered_pairs, top_two_twice_the_largest, top_two_flat],
+    "4.5": [distance_first_layer, distance_halved],
+    "6.3": [wider_tautology, wider_autograd, wider_only_relu, wider_not_in_place, wider_value_masks],
+    "8.3": [maximum_network_subtracts_the_first, maximum_network_adds_the_first, maximum_network_negative],
+    "16.6": [
         count_regions_by_formula, count_regions_of_the_plane, count_regions_in_floats,
         count_regions_with_tolerance,
     ],
-    "6.6": [
+    "11.6": [
         average_template_of_the_end, average_template_of_1000_points, average_template_first_layer,
         average_template_share_alike, average_template_input_by_input, average_template_rescaled,
     ],
-    "7.4": [
+    "13.4": [
         priced_as_if_equal, priced_the_wrong_way, priced_by_the_root, priced_right_only, priced_ink_alone,
     ],
-    "8.3": [free_right_angle_from_the_far_side, free_right_angle_minus_the_mean],
-    "10.6": [as_kmeans_slopes, as_kmeans_wrong_way, as_kmeans_twice, as_kmeans_lengths, as_kmeans_scaled],
-    "11.6": [crossings_of_the_ends, crossings_sampled, crossings_places],
-    "12.5": [ink_swapped, ink_no_box, ink_box_alone, ink_shrunk, ink_dark_shrunk],
-    "13.3": [goes_out_squared, goes_out_at_home, goes_out_of_the_frame, goes_out_never],
-    "14.4": [fee_as_entropy, fee_winner, fee_shifted, fee_cut_off, fee_cut_off_rescaled],
-    "15.5": [glued_not_turned_down, glued_without_biases, glued_louder, glued_by_beta, glued_by_the_mean],
-    "16.6": [best_code_alone, best_code_twice, best_code_left_to_right, best_code_climbs],
+    "14.3": [free_right_angle_from_the_far_side, free_right_angle_minus_the_mean],
+    "18.6": [as_kmeans_slopes, as_kmeans_wrong_way, as_kmeans_twice, as_kmeans_lengths, as_kmeans_scaled],
+    "20.6": [crossings_of_the_ends, crossings_sampled, crossings_places],
+    "22.5": [ink_swapped, ink_no_box, ink_box_alone, ink_shrunk, ink_dark_shrunk],
+    "23.3": [goes_out_squared, goes_out_at_home, goes_out_of_the_frame, goes_out_never],
+    "25.4": [fee_as_entropy, fee_winner, fee_shifted, fee_cut_off, fee_cut_off_rescaled],
+    "26.5": [glued_not_turned_down, glued_without_biases, glued_louder, glued_by_beta, glued_by_the_mean],
+    "28.6": [best_code_alone, best_code_twice, best_code_left_to_right, best_code_climbs],
 }  # fmt: skip

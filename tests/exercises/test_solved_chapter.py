@@ -21,7 +21,7 @@ def attempt(name, solution):
 
 
 def test_a_chapter_with_all_exercises_solved():
-    notebook = nbformat.read(NOTEBOOKS / "02_masos_in_numpy.ipynb", as_version=4)
+    notebook = nbformat.read(NOTEBOOKS / "03_masos_in_numpy.ipynb", as_version=4)
     cells, solved = notebook.cells, 0
     for stub, check in zip(cells, cells[1:], strict=False):
         if "exercise" in stub.metadata.get("tags", []) and stub.cell_type == "code":
@@ -37,4 +37,4 @@ def test_a_chapter_with_all_exercises_solved():
     said = [
         output.text for cell in cells for output in cell.get("outputs", []) if output.get("name") == "stdout"
     ]
-    assert solved == len([text for text in said if re.match(r"Exercise 2\.\d: correct", text)]) == 6
+    assert solved == len([text for text in said if re.match(r"Exercise 3\.\d: correct", text)]) == 6

@@ -1,11 +1,11 @@
-"""Chapter 15, beta-VQ and swish."""
+"""Chapter 26, beta-VQ and swish."""
 
 import numpy as np
 
 from . import ask, call, exercise, within
 
 exercise(
-    "15.1",
+    "26.1",
     solution=[1.0, 9.0, 99.0, 0.75],
     wrong={
         (0.5, 0.9, 0.99, 3.0): "you give beta back. By what is it still divided?",
@@ -81,7 +81,7 @@ def _which_beta(got, truth, scores, beta):
 
 
 exercise(
-    "15.2",
+    "26.2",
     solution=beta_vq,
     cases=[*((_SCORES, beta) for beta in (1.0, 0.0, 0.3, 0.5, 0.9)), *_LARGE],
     wrong={
@@ -124,7 +124,7 @@ def _enough_bits(R, tolerance):
 
 
 exercise(
-    "15.3",
+    "26.3",
     solution=hard_enough,
     cases=[(2, 0.1), (4, 0.1), (9, 0.01), (100, 2.0)],
     wrong={
@@ -170,7 +170,7 @@ def _slope_p_is_beta(u, p):
 
 
 exercise(
-    "15.4",
+    "26.4",
     solution=knob_slope,
     cases=[(np.linspace(-3, 3, 13), 0.7)],
     wrong={
@@ -195,8 +195,8 @@ def _run(params, etas, x):
     return x @ params[-1][0].T + params[-1][1]
 
 
-@exercise("15.5")
-def check_15_5(attempt):
+@exercise("26.5")
+def check_26_5(attempt):
     def flat(*given):
         return [part for pair in attempt(*given) for part in pair]
 

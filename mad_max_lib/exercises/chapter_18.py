@@ -1,4 +1,4 @@
-"""Chapter 10, vector quantization and K-means."""
+"""Chapter 18, vector quantization and K-means."""
 
 import numpy as np
 
@@ -41,7 +41,7 @@ def _counts(stamps, codes):
 _rng = np.random.default_rng(0)
 _x, _STAMPS, _CODES = _rng.normal(size=(30, 2)), 3 * _rng.normal(size=(4, 2)), _rng.integers(4, size=30)
 exercise(
-    "10.1",
+    "18.1",
     solution=move,
     cases=[
         (_x, _STAMPS, _CODES),
@@ -68,7 +68,7 @@ exercise(
 
 
 exercise(
-    "10.2",
+    "18.2",
     solution=[0, 1, 2, 1],
     wrong={
         (2, 2, 2, 2): "the longest stamp wins everywhere. Did it pay its handicap?",
@@ -106,7 +106,7 @@ def _wall_length(a_r, b_r, a_s, b_s):
 
 _rng = np.random.default_rng(1)
 exercise(
-    "10.3",
+    "18.3",
     solution=wall,
     cases=[(_rng.normal(size=5), _rng.normal(), _rng.normal(size=5), _rng.normal()) for _ in range(3)],
     wrong={
@@ -142,7 +142,7 @@ def _entropy_unweighted(codes):
 
 _WIRED = np.array([7] * 8 + [0] * 4 + [3] * 2 + [4] * 2)
 exercise(
-    "10.5",
+    "18.5",
     solution=entropy,
     cases=[(_WIRED,), (_WIRED - 5,), (np.full(5, 3),)],
     wrong={
@@ -162,8 +162,8 @@ exercise(
 )
 
 
-@exercise("10.6")
-def check_10_6(attempt):
+@exercise("18.6")
+def check_18_6(attempt):
     def right(stamps, A, B, x):
         scores = x @ A.T + B
         clear = np.diff(np.sort(scores, axis=1)[:, -2:], axis=1)[:, 0] > 1e-6

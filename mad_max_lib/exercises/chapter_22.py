@@ -1,4 +1,4 @@
-"""Chapter 12, from codes back to signals."""
+"""Chapter 22, from codes back to signals."""
 
 from functools import partial
 
@@ -18,7 +18,7 @@ def _letter_is_off(got, truth):
 
 
 exercise(
-    "12.1",
+    "22.1",
     solution=[1, 1],
     wrong={
         (1.5, 0.5): "that is the end of the ray. "
@@ -79,7 +79,7 @@ def _pictures():
 
 
 exercise(
-    "12.2",
+    "22.2",
     solution=least_norm,
     cases=list(_pictures()),
     wrong={
@@ -142,7 +142,7 @@ def _border_is_off(got, truth, A, c, bits):
 _rng = np.random.default_rng(1)
 _A, _c, _BITS = _rng.normal(size=(6, 3)), _rng.normal(size=6), np.array([1, 0, 1, 0, 0, 1], bool)
 exercise(
-    "12.3",
+    "22.3",
     solution=half_spaces,
     cases=[(_A, _c, _BITS), (_A * (_c > 0)[:, None], _c, _BITS)],  # also rows of zeros
     wrong={
@@ -193,7 +193,7 @@ _rng = np.random.default_rng(2)
 _G = _rng.normal(size=(5, 3)) * np.array([[0.2], [1], [3], [0.5], [2]])
 _h = _G @ np.full(3, 0.4) + np.linalg.norm(_G, axis=1) * _rng.uniform(0.3, 1, size=5)
 exercise(
-    "12.4",
+    "22.4",
     solution=ball_program,
     cases=[(_G, _h)],
     wrong={
@@ -249,7 +249,7 @@ def _network(u):
 
 
 @exercise(
-    "12.6",
+    "22.6",
     solution=backward,
     cases=[(_network, _x)],
     wrong={
@@ -262,7 +262,7 @@ def _network(u):
     otherwise="the answer is not the transpose of A times z. "
     "What goes into the backward pass, and at which layer?",
 )
-def check_12_6(attempt):
+def check_22_6(attempt):
     def marks(network, x):
         given = x.clone()
         attempt(network, given)
@@ -286,8 +286,8 @@ def _known_corner(rng, goal):
     return G, G @ u + np.where(np.arange(M) < D - 2, 0, rng.uniform(0.2, 1, M)), u
 
 
-@exercise("12.5")
-def check_12_5(attempt):
+@exercise("22.5")
+def check_22_5(attempt):
     def ends(G, h):
         """The answer, with infinity for a point that `linprog` did not find."""
         found = attempt(G, h)
