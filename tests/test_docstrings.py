@@ -34,7 +34,7 @@ def chapters(text):
 
 def test_the_form_of_the_last_line():
     assert chapters("It.\n\nBuilt in chapter 23.") == ["23"]
-    assert chapters("It.\n\nBuilt in chapters 01 and 03.") == ["01", "02"]
+    assert chapters("It.\n\nBuilt in chapters 01 and 03.") == ["01", "03"]
     assert chapters("It.\n\nUsed from chapter 00 on.") == ["00"]
     assert chapters("It.\n\nBuilt in chapter 23.\n\nMore.") == chapters("Built in chapter three.") == []
 
