@@ -33,6 +33,7 @@ _MODULES = {  # module: the public names that it holds; a module alone is public
     "lab.models": ["device", "draw_weights", "mlp", "small_cnn", "small_resnet", "toy_network"],
     "lab.training": ["fit", "fit_many", "paired_difference"],
     "lab.penalties": ["cosine_overlap", "gram_schmidt", "length_penalty", "overlap", "templates"],
+    "book.claims": ["checked"],
     "book.figures": ["setup", "show"],
     "book.widgets": ["Explorer"],
     "exercises": ["check", "show_solution"],

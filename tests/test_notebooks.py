@@ -21,6 +21,7 @@ from mad_max_lib.book import figures, publish
 from mad_max_lib.exercises import all_exercises
 
 NOT_COUNTED = {"exercise", "hint", "solution", "check", "navigation"}
+NEW = set(range(11))  # chapters that have the second edition's form
 EXERCISE = r"^### Exercise (\d+\.\d+)"
 COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
 SCOPES = (ast.FunctionDef, ast.Lambda, ast.ClassDef, *COMPREHENSIONS)
@@ -103,17 +104,74 @@ def check_limits(page):
     if len(page.text.encode()) > 1e6:
         found.append(f"the file has {len(page.text.encode()) / 1e6:.2f} MB, over 1 MB")
     for cell in page.code:
-        lines = len(cell.source.splitlines())
-        if lines > 25:
-            found.append(f"a code cell has {lines} lines, over 25: {cell.source[:60]!r}")
+        lines, most = len(cell.source.splitlines()), 40 if is_hidden(cell) else 20 if is_new(page) else 25
+        if lines > most:
+            found.append(f"a code cell has {lines} lines, over {most}: {cell.source[:60]!r}")
     if page.chapter is not None:
-        cells = sum(not tags(cell) & NOT_COUNTED for cell in page.code)
+        code = [cell for cell in page.code if not tags(cell) & NOT_COUNTED and not is_hidden(cell)]
+        lines = [line.strip() for cell in code for line in cell.source.splitlines() if line.strip()]
         counted = "\n\n".join(cell.source for cell in page.markdown if not tags(cell) & NOT_COUNTED)
-        words = len(re.sub(rf"{EXERCISE}.*?(?=^#{{1,3}} |\Z)", "", counted, flags=re.M | re.S).split())
-        if cells > 40:
-            found.append(f"{cells} code cells outside exercises, over 40")
-        if words > 3500:
-            found.append(f"{words} words outside exercises, over 3,500")
+        counted = re.sub(rf"{EXERCISE}.*?(?=^#{{1,3}} |\Z)", "", counted, flags=re.M | re.S)
+        if is_new(page):
+            counted = re.sub(r"<details>.*?</details>|\$[^$]*\$", "", counted, flags=re.S)
+        words = len(re.findall(r"\S*\w\S*", counted))
+        amounts = {
+            "words outside exercises": (words, 2500 if is_new(page) else 3500),
+            "lines of shown code": (len(lines), 220 if is_new(page) else 500),
+            "shown asserts": (sum(line.startswith("assert") for line in lines), 8 if is_new(page) else 60),
+        }
+        found += [f"{n:,} {what}, over {most:,}" for what, (n, most) in amounts.items() if n > most]
+    return found
+
+
+def is_new(page):
+    """Whether a chapter has the second edition's form already."""
+    return page.chapter in NEW
+
+
+def is_hidden(cell):
+    return bool(cell.metadata.get("jupyter", {}).get("source_hidden"))
+
+
+def check_hidden_cells(page):
+    """Hidden cells carry both marks; one that checks a claim says what a wrong version gives."""
+    found = []
+    for cell in page.code if is_new(page) else []:
+        if is_hidden(cell) != ("hide-input" in tags(cell)):
+            found.append(f"a cell is hidden in JupyterLab or on the web, not in both: {cell.source[:60]!r}")
+        if ("claim" in tags(cell)) != ("mm.checked(" in cell.source):
+            found.append(f"the tag 'claim' and mm.checked belong together: {cell.source[:60]!r}")
+        if "claim" in tags(cell) and not is_hidden(cell):
+            found.append(f"a checked cell is not hidden: {cell.source[:60]!r}")
+    return found
+
+
+def check_claims(page):
+    """Every theorem box and every line of the recap leads to a cell that could fail."""
+    if not is_new(page) or not page.chapter:
+        return []
+    found, proved, heading, recap = [], set(), "", ""
+    waiting = []  # theorem boxes without a check so far
+    for cell in page.nb.cells:
+        if cell.cell_type == "code":
+            if "claim" in tags(cell) or re.search(r"^\s*assert ", cell.source, re.M):
+                proved.add(anchor_of(heading))
+                waiting = []
+            continue
+        for part in re.split(r"(?=^#{1,6} )", prose(cell.source), flags=re.M):
+            if title := re.match(HEADING, part, re.M):
+                heading = title[2]
+                recap = part if heading == "What you have seen" else recap
+            if title and len(title[1]) == 2:
+                found += [f"no check follows in the section of {box!r}" for box in waiting]
+                waiting = []
+            waiting += re.findall(r"^> \*\*((?:Theorem|Proposition).*?)\*\*", part, re.M)
+    lines = re.findall(r"^- (.+)$", recap, re.M)
+    if not 4 <= len(lines) <= 8:
+        found.append(f"'What you have seen' has {len(lines)} lines, not four to eight")
+    for line in lines:
+        if not set(re.findall(r"\]\(#((?:[^()\s]|\([^()\s]*\))+)\)", line)) & proved:
+            found.append(f"no link to a section with a check in a line of the recap: {line[:60]!r}")
     return found
 
 
@@ -169,7 +227,7 @@ def check_exercises(page, registered=None):
                 heading = re.match(EXERCISE, part)
                 if heading and heading[1] in prompts:
                     return [f"exercise {heading[1]} has two headings"]
-                if heading or re.match(HEADING, part):
+                if heading or re.match(HEADING, part, re.M):
                     number = heading and heading[1]
                 if number:
                     prompts[number] = prompts.get(number, "") + part
@@ -310,8 +368,9 @@ def contrast(colour):
     return 1.05 / (0.2126 * red + 0.7152 * green + 0.0722 * blue + 0.05)
 
 
-CHECKS = [check_stored_form, check_outputs, check_limits, check_headings, check_code, check_figures,
-          check_exercises, check_links, check_symbols, check_sliders, check_contrast]  # fmt: skip
+CHECKS = [check_stored_form, check_outputs, check_limits, check_hidden_cells, check_claims, check_headings,
+          check_code, check_figures, check_exercises, check_links, check_symbols,
+          check_sliders, check_contrast]  # fmt: skip
 
 
 def test_there_are_notebooks_to_check():
@@ -337,6 +396,11 @@ def caption_output(number):
     return new_output("display_data", data={"text/markdown": words})
 
 
+HIDDEN = {"tags": ["hide-input"], "jupyter": {"source_hidden": True}}
+CLAIM = HIDDEN | {"tags": ["hide-input", "claim"]}
+RECAP = "## What you have seen\n\n"
+
+
 def toy_cells():
     """A sound chapter 1 of four exercises: one checked, three to explore."""
     title = "# 01 · A toy\n\nSee [the end](#How-it-ends:-well) and [notation](notation.ipynb#Notation)."
@@ -351,7 +415,9 @@ def toy_cells():
         new_code_cell('one = mm.check("1.1", one)', execution_count=3, metadata={"tags": ["check"]}),
         new_code_cell('mm.show_solution("1.1")', execution_count=4, metadata={"tags": ["solution"]}),
         *[new_markdown_cell(explore.format(n)) for n in (2, 3, 4)],
-        new_markdown_cell("## How *it* ends: well\n\n```\n# no heading\n```"),
+        new_markdown_cell("## How *it* ends: well\n\n```\n# no heading\n```\n\n> **Theorem (toy).** So."),
+        new_code_cell('mm.checked("it ends", True, "not", False)', execution_count=5, metadata=CLAIM),
+        new_markdown_cell(RECAP + 4 * "- [It ends](#How-it-ends:-well).\n"),
     ]
 
 
@@ -404,9 +470,17 @@ BROKEN = {
     "an error is stored": (check_outputs, put(2, outputs=[new_output("error", ename="ValueError")])),
     "path of one machine": (check_outputs, add(code("f()", outputs=output("read /home/ann/x.npz")))),
     "over 1 MB": (check_limits, add(code("f()", outputs=output("x" * 10**6)))),
-    "26 lines": (check_limits, add(code("\n".join(["x = 1"] * 26)))),
-    "41 code cells": (check_limits, add(*[code("x = 1") for _ in range(40)])),
-    "words outside": (check_limits, add(new_markdown_cell("word " * 3500))),
+    "21 lines": (check_limits, add(code("\n".join(["x = 1"] * 21)))),
+    "41 lines": (check_limits, add(code("\n".join(["x = 1"] * 41), metadata=HIDDEN))),
+    "words outside": (check_limits, add(new_markdown_cell("word " * 2500))),
+    "lines of shown code": (check_limits, add(*[code("x = 1\n" * 20) for _ in range(11)])),
+    "9 shown asserts": (check_limits, add(code("assert x\n" * 9))),
+    "not in both": (check_hidden_cells, add(code("x = 1", metadata={"tags": ["hide-input"]}))),
+    "belong together": (check_hidden_cells, add(code("x = 1", metadata={"tags": ["claim"]}))),
+    "is not hidden": (check_hidden_cells, put(-2, metadata={"tags": ["claim"]})),
+    "in the section of 'Theorem (toy).'": (check_claims, put(-2, source="x = 1", metadata=HIDDEN)),
+    "has 3 lines": (check_claims, put(-1, source=RECAP + 3 * "- [x](#How-it-ends:-well)\n")),
+    "in a line of the recap": (check_claims, put(-1, source=RECAP + 4 * "- [x](#A-toy)\n")),
     "2 H1": (check_headings, add(new_markdown_cell("# Another"))),
     "0 H1": (check_headings, put(0, source="## A toy")),
     "skipped before 'Deep'": (check_headings, add(new_markdown_cell("#### Deep"))),

@@ -21,7 +21,7 @@ def attempt(name, solution):
 
 
 def test_a_chapter_with_all_exercises_solved():
-    notebook = nbformat.read(NOTEBOOKS / "03_masos_in_numpy.ipynb", as_version=4)
+    notebook = nbformat.read(NOTEBOOKS / "03_network_operators_as_masos.ipynb", as_version=4)
     cells, solved = notebook.cells, 0
     for stub, check in zip(cells, cells[1:], strict=False):
         if "exercise" in stub.metadata.get("tags", []) and stub.cell_type == "code":
