@@ -110,7 +110,8 @@ def partition(model, plane=None, bounds=(-1, 1, -1, 1), memory="2 GB", n_jobs=1,
         else Plane(*torch.tensor([[0.0, 0.0], [1.0, 0.0], [0.0, 1.0]], device=device))
     )
     if not (isinstance(plane, Plane) and all(isinstance(part, torch.Tensor) for part in plane)):
-        raise TypeError(f"plane must be a Plane of three tensors, got {type(plane).__name__}")
+        inside = f" of {', '.join(type(part).__name__ for part in plane)}" if isinstance(plane, Plane) else ""
+        raise TypeError(f"plane must be a Plane of three tensors, got {type(plane).__name__}{inside}")
     for name, part in plane._asdict().items():
         if part.shape != plane.origin.shape or part.is_complex() or not part.isfinite().all():
             raise ValueError(
