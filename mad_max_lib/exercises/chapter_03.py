@@ -1,4 +1,4 @@
-"""Chapter 03, MASOs in NumPy."""
+"""Chapter 03, network operators as MASOs."""
 
 from math import comb
 
@@ -46,89 +46,105 @@ exercise(
     wrong={
         _scores_no_offset: "at x = 0 all your scores are zero. What should they be there?",
         _scores_minus_offset: "your scores at x = 0 have the wrong sign. What does the definition do with B?",
-        _scores_mixed_up: "your units and pieces are mixed up. In which order does reshape lay out K and R?",
+        _scores_mixed_up: "score [n, k, r] of yours belongs to another slope than A[k, r]. "
+        "In which order do the K * R slopes follow one another?",
         _scores_clipped: "none of your scores is negative. Is a score already a maximum?",
     },
     otherwise=_which_score,
 )
 
 
+def _outputs(got, truth):
+    with_yours = (got[:, :2] @ [2, 4] + got[:, 2]).round(2).tolist()
+    return f"A[x] x + B[x] is {with_yours} with your rows. Which outputs do the two units have at this input?"
+
+
 exercise(
     "3.2",
-    solution=(32, 4, 128),
+    solution=[[0, 1, 0], [1, 1, -3]],
     wrong={
-        (32, 2, 128): "how many entries compete in one window?",
-        (128, 4, 32): "K counts outputs and D counts inputs. Which of them is larger when we pool?",
-        (16, 4, 64): "all numbers of both maps are inputs. How many is that?",
-        (2, 4, 4): "these are the entries of one window on each map. How many windows are there?",
+        ((1, 0, 0), (1, 1, -3)): "your row of unit 0 is its piece 0. Which of its two scores is larger here?",
+        ((0, 1, 0), (0, 0, 0)): "your row of unit 1 is its piece 0. Which of its two scores is larger here?",
+        ((0, 1, 4), (1, 1, 3)): "your last column holds the outputs. What remains of them without A[x] x?",
+        ((0, 1, 0), (1, 1, 0)): "your rows of A[x] are right. At x = 0, what do the winning pieces give?",
+        ((0, 1, 0), (1, 1, 3)): "your rows of A[x] are right. With which sign does the 3 stand in its piece?",
+        ((0, 4, 0), (2, 4, -3)): "your rows are multiplied by x already. What is a slope before that?",
     },
-    otherwise="think of the flattened input: how many numbers go in (D), how many come out (K), "
-    "and how many compete for each (R)?",
-    why="Two channels of 8 x 8 are D = 128 inputs; 2 x 2 windows leave K = 2 * 4 * 4 = 32 outputs; "
-    "each output is the largest of R = 4 entries.",
+    otherwise=_outputs,
+    why="At (2, 4) the scores of unit 0 are 2 and 4, those of unit 1 are 0 and 3, so piece 1 wins twice.",
 )
 
 
-def circulant(kernel, D):
-    k = len(kernel)
-    W = np.zeros((D, D))
-    for i in range(D):
-        for j in range(k):
-            W[i, (i + j - k // 2) % D] += kernel[j]
-    return W
+def conv_matrix(kernel, H, W):
+    h, w = kernel.shape
+    rows = []
+    for i in range(H - h + 1):  # the upper left corner of the window is pixel (i, j)
+        for j in range(W - w + 1):
+            row = np.zeros((H, W))
+            row[i : i + h, j : j + w] = kernel
+            rows.append(row.ravel())
+    return np.array(rows)
 
 
-def _flipped(kernel, D):
-    return circulant(kernel[::-1], D)
+def _conv_turned(kernel, H, W):
+    return conv_matrix(kernel[::-1, ::-1], H, W)
 
 
-def _not_centred(kernel, D):
-    return np.roll(circulant(kernel, D), len(kernel) // 2, axis=1)
+def _conv_pixels_by_columns(kernel, H, W):
+    C = conv_matrix(kernel, H, W)
+    return C.reshape(-1, H, W).transpose(0, 2, 1).reshape(C.shape)
 
 
-def _one_to_the_left(kernel, D):
-    return np.roll(circulant(kernel, D), len(kernel) // 2 - 1, axis=1)
+def _conv_outputs_by_columns(kernel, H, W):
+    h, w = kernel.shape
+    C = conv_matrix(kernel, H, W).reshape(H - h + 1, W - w + 1, H * W)
+    return C.transpose(1, 0, 2).reshape(-1, H * W)
 
 
-def _transposed_shift(kernel, D):
-    return np.stack([np.roll(row, -2 * i) for i, row in enumerate(circulant(kernel, D))])
+def _conv_one_step_a_row(kernel, H, W):
+    first, *others = conv_matrix(kernel, H, W)
+    return np.array([np.roll(first, n) for n in range(1 + len(others))])
 
 
-def _toeplitz(kernel, D):
-    return sum(entry * np.eye(D, k=j - len(kernel) // 2) for j, entry in enumerate(kernel))
+def _conv_in_a_run(kernel, H, W):
+    h, w = kernel.shape
+    C = conv_matrix(kernel, H, W)
+    for n in range(len(C)):
+        start = n // (W - w + 1) * W + n % (W - w + 1)
+        C[n] = 0
+        C[n, start : start + kernel.size] = kernel.ravel()
+    return C
 
 
-def _clipped(kernel, D):
-    meets = np.arange(D)[:, None] + np.arange(len(kernel)) - len(kernel) // 2
-    return np.einsum("j,ijn->in", kernel, np.eye(D)[meets.clip(0, D - 1)])
-
-
-def _overwritten(kernel, D):
-    W = np.zeros((D, D))
-    for j, entry in enumerate(kernel):
-        W[np.arange(D), (np.arange(D) + j - len(kernel) // 2) % D] = entry
-    return W
-
-
-def _which_row(got, truth, kernel, D):
-    i = int(np.argmin(np.isclose(got, truth).all(axis=1)))
-    return f"for the kernel {kernel} your row {i} is {got[i]}. Which inputs does output {i} see on the ring?"
+def _which_output(got, truth, kernel, H, W):
+    n = int(np.argmin(np.isclose(got, truth).all(axis=1)))
+    i, j = divmod(n, W - kernel.shape[1] + 1)
+    return (
+        f"for the kernel {kernel.tolist()} on {H} x {W} pixels your row {n}, laid out as an image, is "
+        f"{got[n].reshape(H, W).tolist()}. Where should the kernel lie for output ({i}, {j})?"
+    )
 
 
 exercise(
     "3.3",
-    solution=circulant,
-    cases=[(np.array([1.0, 2.0, 4.0]), 6), (np.arange(5.0), 7), (np.arange(1.0, 6.0), 3)],
+    solution=conv_matrix,
+    cases=[
+        (np.array([[1.0, 2.0], [3.0, 4.0]]), 3, 3),
+        (np.array([[0.25, 0.5, 1.0], [2.0, 4.0, 8.0]]), 4, 5),
+        (np.array([[1.5, 2.0], [3.0, 4.0]]), 2, 2),  # one window: one row, whose axis must stay
+    ],
     wrong={
-        _toeplitz: "you pad with zeros. Where does the neighbour of the last entry come from on a ring?",
-        _clipped: "at the ends you repeat the last input. Which input lies beyond it on a ring?",
-        _flipped: "your kernel runs backwards. Which entry of the kernel meets the right neighbour?",
-        _not_centred: "your kernel starts at entry i. Which entry of it should meet entry i?",
-        _one_to_the_left: "right for 3 kernel entries, but not for 5. Where is the middle of a kernel?",
-        _transposed_shift: "row 0 is right, row 1 is not. Which way does the kernel move from row to row?",
-        _overwritten: "on a ring of 3 a kernel of 5 entries goes around. What if two meet one input?",
+        _conv_turned: "your kernel is turned by 180 degrees. "
+        "Which of its entries meets the upper left pixel of a window?",
+        _conv_pixels_by_columns: "laid out as an image, your rows have rows and columns exchanged. "
+        "Which pixel is number 1?",
+        _conv_outputs_by_columns: "all your rows occur, in another order. Which window is output number 1?",
+        _conv_one_step_a_row: "each of your rows is the row above, moved by one. "
+        "Is this right where the window jumps to the next line of the image?",
+        _conv_in_a_run: "the entries of your kernel lie side by side in one run. "
+        "How far apart are two pixels of one column in the flattened image?",
     },
-    otherwise=_which_row,
+    otherwise=_which_output,
 )
 
 
@@ -148,6 +164,10 @@ def _after_bias_as_is(A, B, W, b):
     return A @ W, B + b[: A.shape[0], None]
 
 
+def _after_minus(A, B, W, b):
+    return A @ W, B - A @ b
+
+
 _rng = np.random.default_rng(0)
 _case = [_rng.normal(size=shape) for shape in ((3, 4, 3), (3, 4), (3, 3), 3)]
 
@@ -162,6 +182,7 @@ _case = [_rng.normal(size=shape) for shape in ((3, 4, 3), (3, 4), (3, 3), 3)]
         "W is square here; would it fit with shape (3, 2)?",
         _after_bias_as_is: "you add b to the offsets as it is. "
         "Every piece weighs its entries in its own way; with which weights?",
+        _after_minus: "your offsets move the wrong way. What does piece (k, r) give at x = 0 now?",
     },
     otherwise=lambda got, truth, *_: (
         "the slopes are off. What multiplies x in <a, W x + b>?"
@@ -180,39 +201,27 @@ def check_3_4(attempt):
         )
 
 
-def residual(A, B, W, b):
-    return A + W[:, None, :], B + b[:, None]
-
-
-def _residual_last_piece(A, B, W, b):
-    last = np.arange(A.shape[1]) == A.shape[1] - 1
-    return A + last[:, None] * W[:, None, :], B + last * b[:, None]
-
-
-def _residual_split(A, B, W, b):
-    return A + W[:, None, :] / A.shape[1], B + b[:, None] / A.shape[1]
-
-
-def _residual_no_offset(A, B, W, b):
-    return A + W[:, None, :], B
-
-
-_rng = np.random.default_rng(1)
-_shapes = (3, 2, 5), (3, 2), (3, 5), 3, (200, 5)
-*_layer_and_skip, _points = [_rng.normal(size=shape) for shape in _shapes]
 exercise(
     "3.5",
-    solution=residual,
-    cases=[_layer_and_skip],
+    solution=[True, False, True, False, False, True],
     wrong={
-        _residual_last_piece: "only the last piece knows of the skip. "
-        "What should the output be where another piece wins?",
-        _residual_split: "each piece carries a share of the skip. How many pieces are added up at one input?",
-        _residual_no_offset: "the slopes are right. What does the layer with its skip give at x = 0?",
+        (True, False, True, True, False, True): "you accept a unit that bends upwards everywhere, and smoothly. "
+        "How many affine pieces would it need?",
+        (True, True, True, False, False, True): "you accept a unit that is constant at large inputs. "
+        "Does the chord from -6 to 18 lie above its graph?",
+        (True, False, False, False, False, True): "there is one more. "
+        "What do max(p, q) + max(r, s) and a maximum of the four sums have in common?",
+        (True, False, True, False, False, False): "there is one more. "
+        "What becomes of the two pieces of a maximum when one affine function is added to it?",
+        (True, False, True, False, True, True): "you accept a maximum minus a maximum. "
+        "How does it bend along a line on which the first one is constant?",
     },
-    otherwise="the outputs differ from the layer plus its skip. Each piece is one affine function: "
-    "how much of the skip must each of them carry?",
-    equal=lambda got, truth: np.allclose(MASO(*got)(_points), MASO(*truth)(_points)),
+    otherwise=lambda got, truth: (
+        f"{int((got.astype(bool) != truth.astype(bool)).sum())} of your six answers are not right yet. "
+        "Which units have a chord below their graph, and which have no finite list of pieces?"
+    ),
+    why="a has three pieces. c is the maximum of x1 + x1, x1 - x1, x2 + x1 and x2 - x1. f adds -x2 to both "
+    "pieces of |x1|. b bends downwards at 6, e along x1 = 0, and d, though convex, is nowhere affine.",
 )
 
 
