@@ -1,7 +1,7 @@
 """Accepted solutions of the problems for credit, and wrong answers that their checks must reject."""
 
 from fractions import Fraction
-from itertools import combinations
+from itertools import combinations, pairwise
 from math import comb
 
 import numpy as np
@@ -38,6 +38,63 @@ def add_merge(a_1, b_1, a_2, b_2):
     places = np.r_[ends[:1] - 1, (ends[1:] + ends[:-1]) / 2, ends[-1:] + 1] if len(ends) else np.zeros(1)
     r, s = ((places[:, None] * a + b).argmax(1) for a, b in ((a_1, b_1), (a_2, b_2)))
     return a_1[r] + a_2[s], b_1[r] + b_2[s]
+
+
+def best_groups(u, y, R):
+    N = len(u)
+    squares = np.zeros((N, N + 1))  # of the line through the points i, ..., j - 1
+    for i in range(N):
+        for j in range(i + 3, N + 1):
+            line = np.polyfit(u[i:j], y[i:j], deg=1)
+            squares[i, j] = ((np.polyval(line, u[i:j]) - y[i:j]) ** 2).sum()
+    best = squares[0].copy()
+    for _ in range(R - 1):
+        best = np.array([min([best[j], *(best[:j] + squares[:j, j])]) for j in range(N + 1)])
+    return best[N]
+
+
+def _line_squares(u, y):
+    return ((np.polyval(np.polyfit(u, y, deg=1), u) - y) ** 2).sum() if len(u) > 2 else 0.0
+
+
+def _groups_squares(u, y, ends):
+    return sum(_line_squares(u[i:j], y[i:j]) for i, j in pairwise(ends))
+
+
+def best_groups_of_equal_size(u, y, R):
+    return sum(map(_line_squares, np.array_split(u, R), np.array_split(y, R)))
+
+
+def best_groups_by_halving(u, y, R):
+    """Split one group after the other where it helps most."""
+    ends = [0, len(u)]
+    for _ in range(R - 1):
+        ways = [sorted({*ends, k}) for k in range(len(u))]
+        ends = min(ways, key=lambda way: _groups_squares(u, y, way))
+    return _groups_squares(u, y, ends)
+
+
+def best_groups_mean(u, y, R):
+    return best_groups(u, y, R) / len(u)
+
+
+def best_groups_level(u, y, R):
+    N = len(u)
+    best = np.array([0.0, *(j * y[:j].var() for j in range(1, N + 1))])
+    for _ in range(R - 1):
+        ways = [[best[i] + (j - i) * y[i:j].var() for i in range(j)] for j in range(N + 1)]
+        best = np.array([min([best[j], *ways[j]]) for j in range(N + 1)])
+    return best[N]
+
+
+def best_groups_shares_ends(u, y, R):
+    """Neighbouring groups overlap in a point, which is counted twice."""
+    N = len(u)
+    best = np.array([_line_squares(u[:j], y[:j]) for j in range(N + 1)])
+    for _ in range(R - 1):
+        ways = [[best[i] + _line_squares(u[i - 1 : j], y[i - 1 : j]) for i in range(1, j)] for j in range(N + 1)]
+        best = np.array([min([best[j], *ways[j]]) for j in range(N + 1)])
+    return best[N]
 
 
 def top_two(D):
@@ -603,13 +660,18 @@ def glued_by_the_mean(params, etas):
 
 
 SOLUTIONS = {
-    "1.5": add, "3.6": top_two, "4.5": distance_to_border, "6.3": wider_map, "8.3": maximum_network,
+    "1.5": add, "2.4": best_groups, "3.6": top_two, "4.5": distance_to_border, "6.3": wider_map,
+    "8.3": maximum_network,
     "11.6": average_template, "13.4": priced_templates, "14.3": free_right_angle, "16.6": count_regions,
     "18.6": as_kmeans, "20.6": crossings, "22.5": ink_range, "23.3": goes_out, "25.4": fee_weights,
     "26.5": glued, "28.6": best_code,
 }  # fmt: skip
 WRONG = {
     "1.5": [add_all_pairs, add_piece_by_piece, add_merge],
+    "2.4": [
+        best_groups_of_equal_size, best_groups_by_halving, best_groups_mean, best_groups_level,
+        best_groups_shares_ends,
+    ],
     "3.6": [top_two_ordered_pairs, top_two_twice_the_largest, top_two_flat],
     "4.5": [distance_first_layer, distance_halved],
     "6.3": [wider_tautology, wider_autograd, wider_only_relu, wider_not_in_place, wider_value_masks],
