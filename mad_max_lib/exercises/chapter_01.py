@@ -115,11 +115,28 @@ def _one_pop(a, b):
     return np.array(seen)
 
 
+def _higher_number(a, b):
+    """Of equal lines the highest number."""
+    return len(a) - 1 - visible(a[::-1], b[::-1])
+
+
+def _mask(a, b):
+    return np.isin(np.arange(len(a)), visible(a, b))
+
+
 def _same_lines(got, truth):
-    return got.ndim == 1 and np.array_equal(np.sort(got), np.sort(truth))
+    return (
+        got.ndim == 1 and got.dtype.kind == truth.dtype.kind and np.array_equal(np.sort(got), np.sort(truth))
+    )
 
 
 def _which_lines(got, truth, a, b):
+    if got.dtype.kind == "b":
+        return "your answer holds True and False. How do you come from them to the numbers of the lines?"
+    if got.ndim != 1 or got.dtype.kind == "f":
+        return f"your answer has shape {got.shape} and dtype {got.dtype}. Can slopes be indexed by it?"
+    if not np.isin(got, np.arange(len(a))).all():
+        return f"you return the number {got.max()}, and there are {len(a)} lines. From where do you count?"
     lines = f"the lines with slopes {a} and offsets {b}" if len(a) == 3 else f"{len(a)} random lines"
     missed = len(np.setdiff1d(truth, got))
     why = "Could a line win on a very short" if missed else "Does each of them win on an"
@@ -144,6 +161,8 @@ exercise(
         _positive_part: "of -u, 0.2 and u you miss the falling line -u. Which line wins far to the left?",
         _no_parallels: "you call the lower of the lines 0 and 1 visible. Which line runs just above it?",
         _touching: "the lines -u, 0 and u meet at 0. How long is the interval on which the level line wins?",
+        _higher_number: "of two equal lines you return the other one. Which of them was to be counted?",
+        _mask: _which_lines,
         _repeated: "you return some numbers more than once. How often should a line be counted?",
         _one_pop: "of 30 random lines you find too many. Can one new line hide several earlier ones?",
     },
@@ -153,68 +172,32 @@ exercise(
 )
 
 
-def refit(u, y, codes, R):
-    a, b = np.zeros(R), np.full(R, -np.inf)
-    for r in range(R):
-        own = codes == r
-        if own.sum() >= 2:
-            a[r], b[r] = np.polyfit(u[own], y[own], deg=1)
-    return a, b
-
-
-def _refit_through_zero(u, y, codes, R):
-    (a, b), own = refit(u, y, codes, R), codes == np.arange(R)[:, None]
-    return np.where(b > -np.inf, own @ (u * y) / (own @ u**2), a), np.where(b > -np.inf, 0.0, b)
-
-
-def _refit_all_points(u, y, codes, R):
-    line = np.polyfit(u, y, deg=1)
-    return np.full(R, line[0]), np.full(R, line[1])
-
-
-def _refit_empty_is_zero(u, y, codes, R):
-    a, b = refit(u, y, codes, R)
-    return a, np.where(b > -np.inf, b, 0.0)
-
-
-def _refit_swapped(u, y, codes, R):
-    return refit(u, y, codes, R)[::-1]
-
-
-def _refit_single_point(u, y, codes, R):
-    a, b = refit(u, y, codes, R)
-    for r in range(R):
-        if (codes == r).sum() == 1:
-            b[r] = y[codes == r][0]
-    return a, b
-
-
-def _which_piece(got, truth, u, y, codes, R):
-    r = int(np.argmin(np.isclose(got[0], truth[0]) & np.isclose(got[1], truth[1])))
-    N, line = (codes == r).sum(), f"has slope {got[0][r]:.4g} and offset {got[1][r]:.4g}"
-    if N < 2:
-        return f"piece {r} owns {N} of the points, and yours {line}. What was asked for where none fits?"
-    return f"the {N} points of piece {r} lie on a line, and yours {line}. Does it go through them?"
-
-
-_rng = np.random.default_rng(1)
-_u = np.sort(_rng.uniform(0.5, 3, 40))
-_codes = np.repeat([0, 2, 3, 4, 5], [15, 15, 7, 2, 1])  # piece 1 owns nothing, piece 5 one point
-_y = np.array([1.0, 0, -2, 0.5, 3, 0])[_codes] * _u + np.array([0.0, 0, 4, 1, 2, 7])[_codes]
 exercise(
     "1.4",
-    solution=refit,
-    cases=[(_u, _y, _codes, 6)],
+    solution=np.array([2.5, 1.0]),
     wrong={
-        _refit_through_zero: "points that lie exactly on a line are missed by your piece 2. "
-        "May its offset be anything?",
-        _refit_all_points: "all your lines are the same. Which points should line r be fitted to?",
-        _refit_empty_is_zero: "piece 1 owns no point, yet its offset is 0, so it may win somewhere. "
-        "Which offset lets it never win?",
-        _refit_swapped: "slopes come first, then offsets. In which order do you return them?",
-        _refit_single_point: "piece 5 owns a single point. How many points does a line need?",
+        (
+            2.5,
+            1.125,
+        ): "your slope is the one at which the line comes into sight at the edge of the figure, u = 4. "
+        "What happens to a line that is a little less steep, much further out?",
+        (2.5, 1.14): "your slope is read off the slider. "
+        "What happens to a line that is a little less steep, far beyond the edge of the figure?",
+        (2.5, 0.0): "with slope 0.5 and offset -0.5, is the line ever higher than u for some u > 0?",
+        (2.5, 1.2): "with slope 1.1 and offset -0.5, where does the line meet u?",
+        (0.5 / 2.2, 1.0): "at your place the line meets -u. Which of the two lines is higher there, -u or u?",
+        (-2.5, 1.0): "the line rises. On which side of u = 0 does it come to the top?",
     },
-    otherwise=_which_piece,
+    otherwise=lambda got, truth: (
+        f"at u = {got[0]:g} the line has height {1.2 * got[0] - 0.5:g}, and the higher one of -u and u has "
+        f"{abs(got[0]):g}. Are they equal?"
+        if not np.isclose(got[0], truth[0])
+        else "the place is right. Which slopes keep the line below the other two everywhere, however far out?"
+    ),
+    why="1.2u - 0.5 = u gives u = 2.5. A line of slope m > 1 overtakes u at 0.5 / (m - 1), however little m "
+    "exceeds 1; with m < -1 it overtakes -u on the left. With m between -1 and 1 it lies below |u| everywhere. "
+    "As points: (m, -0.5) is a corner of the upper edge as soon as it leaves the strip between (-1, 0) and "
+    "(1, 0).",
 )
 
 
