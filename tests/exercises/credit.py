@@ -12,6 +12,7 @@ from torch.overrides import TorchFunctionMode
 
 import mad_max_lib as mm
 from mad_max_lib.exercises.chapter_01 import visible
+from mad_max_lib.exercises.chapter_04 import loss_gradient
 from mad_max_lib.exercises.chapter_11 import forward
 
 
@@ -92,8 +93,10 @@ def best_groups_shares_ends(u, y, R):
     N = len(u)
     best = np.array([_line_squares(u[:j], y[:j]) for j in range(N + 1)])
     for _ in range(R - 1):
-        ways = [[best[i] + _line_squares(u[i - 1 : j], y[i - 1 : j]) for i in range(1, j)] for j in range(N + 1)]
-        best = np.array([min([best[j], *ways[j]]) for j in range(N + 1)])
+        best = np.array([
+            min([best[j], *(best[i] + _line_squares(u[i - 1 : j], y[i - 1 : j]) for i in range(1, j))])
+            for j in range(N + 1)
+        ])
     return best[N]
 
 
@@ -119,6 +122,13 @@ def top_two_flat(D):
     return A[0], B[0]
 
 
+def top_two_neighbours(D):
+    """Each entry with the next one on a ring: right for D = 2 and 3."""
+    A = np.eye(D) + np.roll(np.eye(D), 1, axis=1)
+    R = D if D > 2 else 1
+    return A[None, :R], np.zeros((1, R))
+
+
 def distance_to_border(params, x):
     A_x, b_x, nearest = np.eye(len(x)), np.zeros(len(x)), np.inf
     for W, b in params[:-1]:
@@ -136,6 +146,42 @@ def distance_first_layer(params, x):
 
 def distance_halved(params, x):
     return distance_to_border(params, x) / 2
+
+
+def _skip_pass(params, x, y, gate_of, back):
+    """Derivatives of the network with skips: which gates are used, and how g passes a layer."""
+    z, u = [x], [None]
+    for number, (W, b) in enumerate(params[:-1]):
+        u.append(z[-1] @ W.T + b)
+        z.append(np.maximum(u[-1], 0) + (z[-1] if number else 0))
+    g, collected = loss_gradient(z[-1] @ params[-1][0].T + params[-1][1], y), []
+    collected = [g.T @ z[-1], g.sum(axis=0)]
+    g = g @ params[-1][0]
+    for number in reversed(range(len(params) - 1)):
+        gate = gate_of(u[number + 1], z[number + 1])
+        collected = [(g * gate).T @ z[number], (g * gate).sum(axis=0), *collected]
+        g = back(g, gate, params[number][0]) if number else g
+    return collected
+
+
+def skip_gradients(params, x, y):
+    return _skip_pass(params, x, y, lambda u, z: u > 0, lambda g, gate, W: g + (g * gate) @ W)
+
+
+def skip_gate_of_the_output(params, x, y):
+    return _skip_pass(params, x, y, lambda u, z: z > 0, lambda g, gate, W: g + (g * gate) @ W)
+
+
+def skip_forgotten_on_the_way_back(params, x, y):
+    return _skip_pass(params, x, y, lambda u, z: u > 0, lambda g, gate, W: (g * gate) @ W)
+
+
+def skip_through_the_gate(params, x, y):
+    return _skip_pass(params, x, y, lambda u, z: u > 0, lambda g, gate, W: g * gate + (g * gate) @ W)
+
+
+def skip_of_the_sum(params, x, y):
+    return [len(y) * part for part in skip_gradients(params, x, y)]
 
 
 class _Wider(TorchFunctionMode):
@@ -659,9 +705,52 @@ def glued_by_the_mean(params, etas):
     return glued(params, [np.full_like(eta, eta.mean()) for eta in etas])
 
 
+def by_branches(blocks, W_head):
+    """Block by block from the head: each path goes on with its number of branches, or with one more."""
+    sums = [W_head]
+    for Q, W, _, W_skip in reversed(blocks):
+        skipped, taken = [M @ W_skip for M in sums], [M @ (Q @ W) for M in sums]
+        none = np.zeros_like(skipped[0])
+        sums = [a + b for a, b in zip([*skipped, none], [none, *taken], strict=True)]
+    return np.stack(sums)
+
+
+def by_branches_from_the_other_end(blocks, W_head):
+    return by_branches(blocks, W_head)[::-1]
+
+
+def by_branches_without_gates(blocks, W_head):
+    return by_branches([(np.eye(len(Q)), W, b, S) for Q, W, b, S in blocks], W_head)
+
+
+def by_branches_first_blocks_only(blocks, W_head):
+    """One path for each number: the branches of the first k blocks."""
+    found = []
+    for k in range(len(blocks) + 1):
+        M = W_head
+        for i, (Q, W, _, W_skip) in reversed(list(enumerate(blocks))):
+            M = M @ (Q @ W if i < k else W_skip)
+        found.append(M)
+    return np.stack(found)
+
+
+def by_branches_by_the_last(blocks, W_head):
+    """Sorted by the last block whose branch is taken."""
+    skips, found = W_head, []
+    for i in reversed(range(len(blocks))):
+        Q, W, _, W_skip = blocks[i]
+        rest = np.eye(W.shape[1])
+        for P, V, _, S in reversed(blocks[:i]):
+            rest = rest @ (P @ V + S)
+        found.append(skips @ (Q @ W) @ rest)
+        skips = skips @ W_skip
+    return np.stack([skips, *found[::-1]])
+
+
 SOLUTIONS = {
-    "1.5": add, "2.4": best_groups, "3.6": top_two, "4.5": distance_to_border, "6.3": wider_map,
-    "8.3": maximum_network,
+    "1.5": add, "2.4": best_groups, "3.6": top_two, "4.6": skip_gradients,
+    "5.6": distance_to_border, "6.4": wider_map, "8.5": maximum_network,
+    "7.4": by_branches,
     "11.6": average_template, "13.4": priced_templates, "14.3": free_right_angle, "16.6": count_regions,
     "18.6": as_kmeans, "20.6": crossings, "22.5": ink_range, "23.3": goes_out, "25.4": fee_weights,
     "26.5": glued, "28.6": best_code,
@@ -672,10 +761,17 @@ WRONG = {
         best_groups_of_equal_size, best_groups_by_halving, best_groups_mean, best_groups_level,
         best_groups_shares_ends,
     ],
-    "3.6": [top_two_ordered_pairs, top_two_twice_the_largest, top_two_flat],
-    "4.5": [distance_first_layer, distance_halved],
-    "6.3": [wider_tautology, wider_autograd, wider_only_relu, wider_not_in_place, wider_value_masks],
-    "8.3": [maximum_network_subtracts_the_first, maximum_network_adds_the_first, maximum_network_negative],
+    "3.6": [top_two_ordered_pairs, top_two_twice_the_largest, top_two_flat, top_two_neighbours],
+    "4.6": [
+        skip_gate_of_the_output, skip_forgotten_on_the_way_back, skip_through_the_gate, skip_of_the_sum,
+    ],
+    "5.6": [distance_first_layer, distance_halved],
+    "6.4": [wider_tautology, wider_autograd, wider_only_relu, wider_not_in_place, wider_value_masks],
+    "8.5": [maximum_network_subtracts_the_first, maximum_network_adds_the_first, maximum_network_negative],
+    "7.4": [
+        by_branches_from_the_other_end, by_branches_without_gates, by_branches_first_blocks_only,
+        by_branches_by_the_last,
+    ],
     "16.6": [
         count_regions_by_formula, count_regions_of_the_plane, count_regions_in_floats,
         count_regions_with_tolerance,
