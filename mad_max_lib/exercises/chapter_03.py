@@ -205,7 +205,7 @@ exercise(
     "3.5",
     solution=[True, False, True, False, False, True],
     wrong={
-        (True, False, True, True, False, True): "you accept a unit that bends upwards everywhere, and smoothly. "
+        (True, False, True, True, False, True): "you accept a unit that is smooth everywhere. "
         "How many affine pieces would it need?",
         (True, True, True, False, False, True): "you accept a unit that is constant at large inputs. "
         "Does the chord from -6 to 18 lie above its graph?",
