@@ -1,0 +1,294 @@
+"""Chapter 07, affine maps of CNNs, residual and recurrent networks."""
+
+import numpy as np
+
+from . import ask, call, close, exercise
+
+
+def pooled_gates(q, winners):
+    Q = np.zeros((len(winners), len(q)))
+    Q[np.arange(len(winners)), winners] = q[winners]
+    return Q
+
+
+def _pooled_without_gates(q, winners):
+    return np.eye(len(q))[winners]
+
+
+def _pooled_gates_alone(q, winners):
+    return np.tile(q, (len(winners), 1))
+
+
+def _pooled_every_row(q, winners):
+    Q = np.zeros((len(winners), len(q)))
+    Q[:, winners] = q[winners]
+    return Q
+
+
+def _pooled_first_gates(q, winners):
+    return np.eye(len(q))[winners] * q[: len(winners), None]
+
+
+exercise(
+    "7.1",
+    solution=pooled_gates,
+    cases=[
+        (np.array([0.0, 1, 1, 0, 0, 0, 1, 0]), np.array([1, 4, 6])),
+        (np.array([1.0, 0, 1, 1]), np.array([3, 0])),
+    ],
+    wrong={
+        _pooled_without_gates: "this is the pooling alone, P. "
+        "What should stand in the row of a window whose winner's gate is closed?",
+        _pooled_every_row: "each of your rows has the winners of all windows. "
+        "How does one set one entry in each row?",
+        _pooled_gates_alone: "each of your rows holds all gates. "
+        "How many units does one pooled number take its value from?",
+        _pooled_first_gates: "row k is multiplied by gate number k of all the units. "
+        "Whose gate belongs to window k?",
+    },
+    otherwise=lambda got, truth, q, winners: (
+        f"for the gates {q.astype(int).tolist()} and the winners {winners.tolist()} the matrix has other "
+        "entries. What does its row k do to the numbers of all units?"
+    ),
+)
+
+
+def preactivation_block(z, W_1, b_1, W_2, b_2):
+    Q_1 = np.diag((z > 0).astype(float))
+    Q_2 = np.diag((W_1 @ np.maximum(z, 0) + b_1 > 0).astype(float))
+    return W_2 @ Q_2 @ W_1 @ Q_1 + np.eye(len(z)), W_2 @ Q_2 @ b_1 + b_2
+
+
+def _pre_no_skip(z, W_1, b_1, W_2, b_2):
+    A, b = preactivation_block(z, W_1, b_1, W_2, b_2)
+    return A - np.eye(len(z)), b
+
+
+def _pre_gated_skip(z, W_1, b_1, W_2, b_2):
+    A, b = preactivation_block(z, W_1, b_1, W_2, b_2)
+    return A - np.diag(1.0 * (z <= 0)), b
+
+
+def _pre_one_relu(z, W_1, b_1, W_2, b_2):
+    Q_2 = np.diag(1.0 * (W_1 @ z + b_1 > 0))
+    return W_2 @ Q_2 @ W_1 + np.eye(len(z)), W_2 @ Q_2 @ b_1 + b_2
+
+
+def _pre_second_gates_from_z(z, W_1, b_1, W_2, b_2):
+    Q_1, Q_2 = np.diag(1.0 * (z > 0)), np.diag(1.0 * (W_1 @ z + b_1 > 0))
+    return W_2 @ Q_2 @ W_1 @ Q_1 + np.eye(len(z)), W_2 @ Q_2 @ b_1 + b_2
+
+
+def _pre_open_offset(z, W_1, b_1, W_2, b_2):
+    return preactivation_block(z, W_1, b_1, W_2, b_2)[0], W_2 @ b_1 + b_2
+
+
+def _pre_first_offset_only(z, W_1, b_1, W_2, b_2):
+    A, b = preactivation_block(z, W_1, b_1, W_2, b_2)
+    return A, b - b_2
+
+
+def _pre_upper_tie(z, W_1, b_1, W_2, b_2):
+    Q_1 = np.diag(1.0 * (z >= 0))
+    Q_2 = np.diag(1.0 * (W_1 @ np.maximum(z, 0) + b_1 >= 0))
+    return W_2 @ Q_2 @ W_1 @ Q_1 + np.eye(len(z)), W_2 @ Q_2 @ b_1 + b_2
+
+
+_rng = np.random.default_rng(1)
+_z, _b_1, _b_2 = _rng.normal(size=(3, 5))
+_W_1, _W_2 = _rng.normal(size=(2, 5, 5))
+exercise(
+    "7.2",
+    solution=preactivation_block,
+    cases=[(_z, _W_1, _b_1, _W_2, _b_2), (np.array([0.0, 1, -1, 2, 0]), _W_2, _b_2, _W_1, _b_1)],
+    wrong={
+        _pre_no_skip: "the branch is right. What else does the block add to its output?",
+        _pre_gated_skip: "your skip stops where z is negative. Does the skip pass a ReLU in this block?",
+        _pre_one_relu: "one ReLU has no gates in your formula. What happens to z before the first matrix?",
+        _pre_second_gates_from_z: "the gates of the second ReLU are not those of this block. "
+        "What is it that W_1 multiplies here?",
+        _pre_open_offset: "the matrix is right, and the offset is that of a block with all gates open. "
+        "What does the first bias have to pass?",
+        _pre_first_offset_only: "the matrix is right, and one constant is missing. Which bias is added last?",
+        _pre_upper_tie: "where a ReLU sits at zero your unit takes the upper piece. "
+        "Which piece wins a tie in this book?",
+    },
+    otherwise="matrix and vector are not both the block's. "
+    "What are they if both ReLUs are left out, and where do the gates come in?",
+)
+
+
+exercise(
+    "7.3",
+    solution=15,
+    wrong={
+        64: "that counts all paths. How many of them take exactly two branches?",
+        30: "you count each pair of blocks twice. Does a path pass block 2 before block 1?",
+        12: "that is two ways through each of six blocks, added up. "
+        "Are the choices made one by one or together?",
+        36: "you let each branch be any of the six. Can a path take one of them twice?",
+    },
+    otherwise="draw six blocks and mark two. In how many ways can this be done?",
+    why="A path is a set of blocks whose branch is taken, "
+    "and there are 6 * 5 / 2 = 15 sets of two blocks out of six.",
+)
+
+
+def _random_blocks(widths, rng):
+    """Blocks (Q, W, b, W_skip) between these widths, gates at random, and a head of three rows."""
+    blocks = []
+    for D, K in zip(widths, widths[1:], strict=False):
+        Q = np.diag((rng.random(K) < 0.6).astype(float))
+        W, W_skip = rng.normal(size=(2, K, D)) / np.sqrt(D)
+        blocks.append((Q, W, rng.normal(size=K), W_skip))
+    return blocks, rng.normal(size=(3, widths[-1]))
+
+
+def _all_at_once(blocks, W_head, t=1.0, gated=True):
+    """The product of all factors, with the branches multiplied by t."""
+    product = W_head
+    for Q, W, _, W_skip in reversed(blocks):
+        product = product @ (t * (Q @ W if gated else W) + W_skip)
+    return product
+
+
+@exercise("7.4")
+def check_7_4(attempt):
+    rng = np.random.default_rng(4)
+    for widths in ([4, 4, 4, 4], [5, 3, 4], [3] * 17):
+        blocks, W_head = _random_blocks(widths, rng)
+        n, D = len(blocks), widths[0]
+        got = call(attempt, blocks, W_head, shape=(n + 1, 3, D), like=W_head)
+        total, whole = got.sum(0), _all_at_once(blocks, W_head)
+        ask(
+            not close(total, _all_at_once(blocks, W_head, gated=False)),
+            f"for {n} blocks your matrices add up to those of a network without ReLUs. "
+            "Where do the gates come in?",
+        )
+        ask(
+            close(total, whole),
+            f"for {n} blocks your matrices add up to something else than A[x] "
+            f"(off by {np.abs(total - whole).max():.1f}). Is every path in exactly one of the sums, "
+            "and are its factors in the right order?",
+        )
+        ask(
+            close(got[0], _all_at_once(blocks, W_head, 0.0)),
+            f"for {n} blocks the sum is right, but matrix number 0 depends on the branches. "
+            "Which paths belong to number 0?",
+        )
+        for t in (-0.5, 0.7):
+            scaled = np.tensordot(t ** np.arange(n + 1), got, 1)
+            ask(
+                close(scaled, _all_at_once(blocks, W_head, t)),
+                f"for {n} blocks the sum and matrix number 0 are right. "
+                f"If all branches are multiplied by {t}, what happens to your matrix number k?",
+            )
+
+
+def memory(W_rec, gates, t):
+    M = np.eye(len(W_rec))
+    for gate in gates[t:]:
+        M = gate[:, None] * (W_rec @ M)
+    return M
+
+
+def _memory_reversed(W_rec, gates, t):
+    M = np.eye(len(W_rec))
+    for gate in gates[t:]:
+        M = M @ (gate[:, None] * W_rec)
+    return M
+
+
+def _memory_one_more(W_rec, gates, t):
+    return memory(W_rec, gates, t - 1)
+
+
+def _memory_one_less(W_rec, gates, t):
+    return memory(W_rec, gates, t + 1)
+
+
+def _memory_no_gates(W_rec, gates, t):
+    return np.linalg.matrix_power(W_rec, len(gates) - t)
+
+
+def _memory_gate_first(W_rec, gates, t):
+    M = np.eye(len(W_rec))
+    for gate in gates[t:]:
+        M = W_rec @ (gate[:, None] * M)
+    return M
+
+
+_W_rec = np.random.default_rng(2).normal(size=(3, 3))
+_steps = np.array([[1.0, 1, 0], [0, 1, 1], [1, 0, 1], [0, 1, 1], [1, 1, 0]])
+exercise(
+    "7.5",
+    solution=memory,
+    cases=[(_W_rec, _steps, t) for t in (5, 4, 2)],
+    wrong={
+        _memory_one_more: "from the last step to the last step something still happens in your version. "
+        "Where does your product begin?",
+        _memory_one_less: "between the last two steps nothing happens in your version. "
+        "Which steps lie after step t?",
+        _memory_no_gates: "this is a power of W_rec, the same for all inputs. Where do the gates come in?",
+        _memory_reversed: "the right factors stand in the wrong order. Which of them meets the state first?",
+        _memory_gate_first: "the gates act before the matrix of their own step. What does a ReLU act on?",
+    },
+    otherwise=lambda got, truth, W_rec, gates, t: (
+        f"the product is off for t = {t} of {len(gates)} steps. Which factors does it have there?"
+    ),
+)
+
+
+def offset_terms(blocks, W_head, b_head):
+    later, terms = W_head, [b_head]
+    for Q, W, b, W_skip in reversed(blocks):
+        terms.append(later @ (Q @ b))
+        later = later @ (Q @ W + W_skip)
+    return np.stack(terms[::-1])
+
+
+def _terms_from_the_head(blocks, W_head, b_head):
+    return offset_terms(blocks, W_head, b_head)[::-1]
+
+
+def _terms_without_gates(blocks, W_head, b_head):
+    later, terms = W_head, [b_head]
+    for Q, W, b, W_skip in reversed(blocks):
+        terms.append(later @ b)
+        later = later @ (Q @ W + W_skip)
+    return np.stack(terms[::-1])
+
+
+def _terms_without_skips(blocks, W_head, b_head):
+    return offset_terms([(Q, W, b, 0) for Q, W, b, _ in blocks], W_head, b_head)
+
+
+def _terms_straight_to_the_head(blocks, W_head, b_head):
+    return np.stack([*(W_head @ (Q @ b) for Q, _, b, _ in blocks), b_head])
+
+
+def _terms_added_up(blocks, W_head, b_head):
+    return np.cumsum(offset_terms(blocks, W_head, b_head)[::-1], axis=0)[::-1]
+
+
+def _three_blocks(seed):
+    blocks, W_head = _random_blocks([4, 4, 4, 4], np.random.default_rng(seed))
+    return blocks, W_head, np.array([1.0, -2.0, 0.5])
+
+
+exercise(
+    "7.6",
+    solution=offset_terms,
+    cases=[_three_blocks(5), _three_blocks(6)],
+    wrong={
+        _terms_from_the_head: "the terms are right. Which row is that of the first block?",
+        _terms_without_gates: "your biases reach the next block where a gate is closed, too. "
+        "What does a bias pass first?",
+        _terms_without_skips: "the last two rows are right. "
+        "By which two ways does a constant get through a later block?",
+        _terms_straight_to_the_head: "the last two rows are right. "
+        "What lies between the first block and the head?",
+        _terms_added_up: "your rows are sums over several layers. Which part of each is its own?",
+    },
+    otherwise="what does a bias of the first block pass on its way to the output?",
+)
