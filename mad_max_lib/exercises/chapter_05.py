@@ -205,7 +205,7 @@ def check_5_6(attempt):
         )
         ask(
             (code(x + 1.1 * d * step) != code(x)).any(),
-            "steps well beyond your distance still keep the code. Which unit gives up first?",
+            "steps well beyond your distance still keep the code. Which unit has the nearest border?",
         )
     W, b = np.array([[2.0, 0.0], [0.0, 0.0]]), np.array([-1.0, 3.0])  # the second unit never changes its gate
     d = float(call(attempt, [(W, b), (np.ones((1, 2)), np.zeros(1))], np.array([2.0, 7.0]), shape=()))
@@ -225,7 +225,7 @@ exercise(
     wrong={
         3590.0: "that is the trained network. Which networks were to be counted?",
         26564.0: "that is the sum of the eight counts. What is their mean?",
-        900.0: "that is about what layer 1 alone makes. Which layers have ReLUs?",
+        909.0: "that is about what layer 1 alone makes. Which layers have ReLUs?",
     },
     otherwise="the mean of the eight counts is another number. Do you count in the square from -2 to 2, "
     "and is each network drawn with its own seed?",
