@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from test_notebooks import HEADING, Page, anchor_of, anchors, prose
+from test_notebooks import HEADING, Page, anchor_of, anchors, prose, tags
 
 from mad_max_lib.book import publish
 
@@ -23,14 +23,14 @@ def rows(source):
 
 
 def asserting_sections(page):
-    """What JupyterLab calls the headings after which, before the next one, a cell asserts something."""
-    found, heading = set(), None
+    """What JupyterLab calls the sections, and the headings in them, below which a cell can fail."""
+    found, heads = set(), []
     for cell in page.nb.cells:
         if cell.cell_type == "markdown":
-            titles = re.findall(HEADING, prose(cell.source), re.M)
-            heading = titles[-1] if titles else heading
-        elif heading and re.search(r"^\s*assert ", cell.source, re.M):
-            found.add(anchor_of(heading[1]))
+            for marks, title in re.findall(HEADING, prose(cell.source), re.M):
+                heads = [*(heads[:1] if len(marks) > 2 else []), anchor_of(title)]
+        elif "claim" in tags(cell) or re.search(r"^\s*assert ", cell.source, re.M):
+            found |= set(heads)
     return found
 
 

@@ -150,12 +150,12 @@ def check_claims(page):
     """Every theorem box and every line of the recap leads to a cell that could fail."""
     if not is_new(page) or not page.chapter:
         return []
-    found, proved, heading, recap = [], set(), "", ""
+    found, proved, section, heading, recap = [], set(), "", "", ""
     waiting = []  # theorem boxes without a check so far
     for cell in page.nb.cells:
         if cell.cell_type == "code":
             if "claim" in tags(cell) or re.search(r"^\s*assert ", cell.source, re.M):
-                proved.add(anchor_of(heading))
+                proved |= {anchor_of(section), anchor_of(heading)}
                 waiting = []
             continue
         for part in re.split(r"(?=^#{1,6} )", prose(cell.source), flags=re.M):
@@ -163,6 +163,7 @@ def check_claims(page):
                 heading = title[2]
                 recap = part if heading == "What you have seen" else recap
             if title and len(title[1]) == 2:
+                section = heading
                 found += [f"no check follows in the section of {box!r}" for box in waiting]
                 waiting = []
             waiting += re.findall(r"^> \*\*((?:Theorem|Proposition).*?)\*\*", part, re.M)

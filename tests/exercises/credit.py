@@ -747,11 +747,48 @@ def by_branches_by_the_last(blocks, W_head):
     return np.stack([skips, *found[::-1]])
 
 
+def line_constant(w, b, v):
+    """By the changes of slope at the knots, those of coinciding knots added up first."""
+    if not w.any():
+        return 0.0
+    knots, jumps = -b[w != 0] / w[w != 0], (v * np.abs(w))[w != 0]
+    places, which = np.unique(knots, return_inverse=True)
+    slopes = (v * w)[w < 0].sum() + np.r_[0, np.cumsum(np.bincount(which, jumps, len(places)))]
+    return np.abs(slopes).max()
+
+
+def line_constant_all_open(w, b, v):
+    return np.abs(v * w).sum()
+
+
+def line_constant_at_knots(w, b, v):
+    """Also the matrices that hold at a knot alone."""
+    knots = -b[w != 0] / w[w != 0]
+    on = np.isclose(knots[:, None] * w + b, 0) | (knots[:, None] * w + b > 0)
+    return max([np.abs(on @ (v * w)).max(), line_constant(w, b, v)])
+
+
+def line_constant_signed(w, b, v):
+    """The largest slope, not the steepest."""
+    return max(0.0, *_slopes(w, b, v))
+
+
+def line_constant_right_only(w, b, v):
+    return abs(_slopes(w, b, v)[-1])
+
+
+def _slopes(w, b, v):
+    knots = np.unique(-b[w != 0] / w[w != 0]) if w.any() else np.zeros(1)
+    inside = np.r_[knots[0] - 1, (knots[1:] + knots[:-1]) / 2, knots[-1] + 1]
+    return (inside[:, None] * w + b > 0) @ (v * w)
+
+
 SOLUTIONS = {
     "1.5": add, "2.4": best_groups, "3.6": top_two, "4.6": skip_gradients,
     "5.6": distance_to_border, "6.4": wider_map, "8.5": maximum_network,
     "7.4": by_branches,
-    "11.6": average_template, "13.4": priced_templates, "14.3": free_right_angle, "16.6": count_regions,
+    "10.4": line_constant, "11.6": average_template, "13.4": priced_templates, "14.3": free_right_angle,
+    "16.6": count_regions,
     "18.6": as_kmeans, "20.6": crossings, "22.5": ink_range, "23.3": goes_out, "25.4": fee_weights,
     "26.5": glued, "28.6": best_code,
 }  # fmt: skip
@@ -775,6 +812,12 @@ WRONG = {
     "16.6": [
         count_regions_by_formula, count_regions_of_the_plane, count_regions_in_floats,
         count_regions_with_tolerance,
+    ],
+    "10.4": [
+        line_constant_all_open,
+        line_constant_at_knots,
+        line_constant_signed,
+        line_constant_right_only,
     ],
     "11.6": [
         average_template_of_the_end, average_template_of_1000_points, average_template_first_layer,
