@@ -21,8 +21,8 @@ exercise(
     otherwise="this is not the map at (0, -2). Which gates does this input have, "
     "and what is left of W(1) and b(1) with them?",
     why="u = (-2, 1): the first ReLU is off, the second is on. Only the second row of W(1) is left, "
-    "times -2: A[x] = (-2, 2). The offset is (-2)(-1) + 1/2 = 5/2. The test: A[x] x + b[x] = -4 + 5/2 = -3/2, "
-    "and f(x) = (-2)(1) + 1/2 = -3/2.",
+    "times -2: A[x] = (-2, 2). The offset is (-2)(-1) + 1/2 = 5/2. "
+    "The test: A[x] x + b[x] = -4 + 5/2 = -3/2, and f(x) = (-2)(1) + 1/2 = -3/2.",
 )
 
 
@@ -230,5 +230,6 @@ exercise(
     otherwise="the mean of the eight counts is another number. Do you count in the square from -2 to 2, "
     "and is each network drawn with its own seed?",
     why="The eight counts lie between about 3,060 and 3,580; the trained network has 3,590. Training "
-    "moves the borders and changes the matrices. It need not make the regions: a random start has about as many.",
+    "moves the borders and changes the matrices. It need not make the regions: "
+    "a random start has about as many.",
 )
