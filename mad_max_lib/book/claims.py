@@ -26,7 +26,8 @@ def checked(found, holds, wrong, wrong_holds):
     >>> error, other = (np.abs(np.maximum(u, low) - u * (u > 0)).max() for low in (0.0, -1.0))
     >>> checked(f"the ReLU is max(0, u) at 161 places, largest difference {error:.0f}", error == 0,
     ...         f"max(-1, u) differs by up to {other:.0f}", other == 0)
-    Checked: the ReLU is max(0, u) at 161 places, largest difference 0; max(-1, u) differs by up to 1.
+    Checked: the ReLU is max(0, u) at 161 places, largest difference 0.
+    For comparison: max(-1, u) differs by up to 1.
 
     Used from chapter 01 on.
     """
@@ -34,4 +35,4 @@ def checked(found, holds, wrong, wrong_holds):
         raise AssertionError(f"this does not hold: {found}")
     if wrong_holds:
         raise AssertionError(f"a wrong version passes this check too ({wrong}), so that it proves nothing")
-    print(f"Checked: {found}; {wrong}.")
+    print(f"Checked: {found}.\nFor comparison: {wrong}.")

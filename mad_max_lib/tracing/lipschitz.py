@@ -39,7 +39,7 @@ def local_lipschitz(model, x):
     >>> local_lipschitz(torch.abs, torch.tensor([[3.0, -4.0]]))
     tensor([1.])
 
-    Built in chapter 08.
+    Built in chapter 10.
     """
     wide, points = widened(model, x)
     run(wide, neighbour(wide, points), _choose)  # refuses units that bend everywhere
@@ -85,7 +85,7 @@ def lipschitz_bound(model, x):
     >>> bool(lipschitz_bound(model, torch.ones(1, 1)) == model[0].weight.abs().item())
     True
 
-    Built in chapter 08.
+    Built in chapter 10.
     """
     model, x = widened(model, x)
     pair = check_affine(model, x)
