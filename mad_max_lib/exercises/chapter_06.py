@@ -1,4 +1,4 @@
-"""Chapter 06, MASOs in torch."""
+"""Chapter 06, reading a torch network."""
 
 import numpy as np
 import torch
@@ -85,71 +85,92 @@ exercise(
 
 
 exercise(
-    "6.5",
-    solution=15,
+    "6.3",
+    solution=[1, 0, 1, 0, 0, 1],
     wrong={
-        64: "that counts all paths. How many of them take exactly two branches?",
-        30: "you count each pair of blocks twice. Does a path pass block 2 before block 1?",
-        12: "that is two ways through each of six blocks, added up. "
-        "Are the choices made one by one or together?",
-        36: "you let each branch be any of the six. Can a path take one of them twice?",
+        (1, 0, 0, 0, 0, 1): "f has a second region, in which it is zero. Where does the pair give zero, too?",
+        (0, 0, 0, 0, 0, 0): "the pair is wrong in both regions. Can a wrong pair give the right number "
+        "at a single input?",
+        (1, 1, 0, 1, 1, 1): "you go by the sign of a difference. Which number does the pair give there, "
+        "and which does f?",
     },
-    otherwise="draw six blocks and mark two. In how many ways can this be done?",
-    why="A path is a set of blocks whose branch is taken, "
-    "and there are 6 * 5 / 2 = 15 sets of two blocks out of six.",
+    otherwise="write both numbers beside each input. Where are they equal?",
+    why="The pair gives the first coordinate, 1, 2, 0, 1, -1, 3, and f gives 1, 1, 0, 0, 1, 3. They "
+    "agree where one coordinate is 0 and the other is not negative.",
 )
 
 
-def memory(W_rec, gates, t):
-    M = np.eye(len(W_rec))
-    for gate in gates[t:]:
-        M = gate[:, None] * (W_rec @ M)
-    return M
+exercise(
+    "6.5",
+    solution=[1, 1, 0, 0, 1, 0],
+    wrong=dict(
+        zip(
+            [(1, 0, 0, 0, 1, 0), (1, 1, 0, 1, 1, 0), (1, 1, 0, 0, 0, 0), (1, 1, 0, 0, 1, 1)],
+            [
+                "this is what the library accepts. Can a function that it refuses be piecewise affine?",
+                "the pieces are affine in all of yours. Do they meet everywhere?",
+                "the order of the numbers changes from place to place. Do their sorted values jump there?",
+                "in one of yours x stands above and below the line. Is such a quotient affine between kinks?",
+            ],
+            strict=True,
+        )
+    ),
+    otherwise="take one formula at a time, and let one number move. Is the result straight between kinks, "
+    "and does it jump?",
+    why="The second is the ReLU, although the library refuses it. The third is quadratic, the fourth jumps "
+    "at 0. The sorted numbers are continuous, on each region a permutation of x. The sixth is a quotient.",
+)
 
 
-def _memory_reversed(W_rec, gates, t):
-    M = np.eye(len(W_rec))
-    for gate in gates[t:]:
-        M = M @ (gate[:, None] * W_rec)
-    return M
+def tied_windows(windows):
+    largest = windows.max(axis=2, keepdims=True)
+    return (((windows == largest).sum(axis=2) > 1) & (largest[:, :, 0] > 0)).sum(axis=1)
 
 
-def _memory_one_more(W_rec, gates, t):
-    return memory(W_rec, gates, t - 1)
+def _tied_with_zeros(windows):
+    return ((windows == windows.max(axis=2, keepdims=True)).sum(axis=2) > 1).sum(axis=1)
 
 
-def _memory_one_less(W_rec, gates, t):
-    return memory(W_rec, gates, t + 1)
+def _tied_exactly_two(windows):
+    largest = windows.max(axis=2, keepdims=True)
+    return (((windows == largest).sum(axis=2) == 2) & (largest[:, :, 0] > 0)).sum(axis=1)
 
 
-def _memory_no_gates(W_rec, gates, t):
-    return np.linalg.matrix_power(W_rec, len(gates) - t)
+def _tied_numbers(windows):
+    largest = windows.max(axis=2, keepdims=True)
+    tied = ((windows == largest).sum(axis=2, keepdims=True) > 1) & (largest > 0)
+    return ((windows == largest) & tied).sum(axis=(1, 2))
 
 
-def _memory_gate_first(W_rec, gates, t):
-    M = np.eye(len(W_rec))
-    for gate in gates[t:]:
-        M = W_rec @ (gate[:, None] * M)
-    return M
+def _tied_anywhere(windows):
+    ordered = np.sort(windows, axis=2)
+    return ((np.diff(ordered, axis=2) == 0) & (ordered[:, :, 1:] > 0)).any(axis=2).sum(axis=1)
 
 
-_W_rec = np.random.default_rng(2).normal(size=(3, 3))
-_steps = np.array([[1.0, 1, 0], [0, 1, 1], [1, 0, 1], [0, 1, 1], [1, 1, 0]])
+def _tied_points(windows):
+    return (tied_windows(windows) > 0).astype(int)
+
+
+_windows = np.maximum(np.random.default_rng(4).integers(-2, 4, size=(6, 5, 4)), 0) / 2
 exercise(
     "6.6",
-    solution=memory,
-    cases=[(_W_rec, _steps, t) for t in (5, 4, 2)],
+    solution=tied_windows,
+    cases=[
+        (_windows,),
+        (np.array([[[0.0, 0, 0], [2, 2, 1]], [[3, 3, 3], [1, 1, 2]], [[0, 0, 0], [0, 0, 1]]]),),
+    ],
     wrong={
-        _memory_one_more: "from the last step to the last step something still happens. "
-        "Where does your product begin?",
-        _memory_one_less: "between the last two steps nothing happens in your version. "
-        "Which steps lie after step t?",
-        _memory_no_gates: "this is a power of W_rec, the same for all inputs. Where do the gates come in?",
-        _memory_reversed: "the right factors stand in the wrong order. Which of them meets the state first?",
-        _memory_gate_first: "the gates act before the matrix of their own step. What does a ReLU act on?",
+        _tied_with_zeros: "windows of zeros are counted, too. Which windows were to count?",
+        _tied_exactly_two: "a window whose largest number occurs three times is left out. "
+        "How often has it to occur?",
+        _tied_numbers: "you count the numbers that tie. What was to be counted?",
+        _tied_anywhere: "two equal numbers count in your version although a third is larger. "
+        "Which numbers of a window compete?",
+        _tied_points: "you say for each point whether there is such a window. How many are there?",
     },
-    otherwise=lambda got, truth, W_rec, gates, t: (
-        f"the product is off for t = {t} of {len(gates)} steps. Which factors does it have there?"
+    otherwise=lambda got, truth, windows: (
+        f"for one of the points you count {got[got != truth][0]}. Which of its windows have a positive "
+        "largest number, and how often does it occur there?"
     ),
 )
 
@@ -172,8 +193,8 @@ def _pooled(x):
     return torch.relu(z @ torch.linspace(-1, 1, 12, dtype=x.dtype).reshape(4, 3) + 0.1)
 
 
-@exercise("6.3")
-def check_6_3(attempt):
+@exercise("6.4")
+def check_6_4(attempt):
     rng = np.random.default_rng(3)
     for name, network, D in (("relu", _relus, 6), ("abs", _absolutes, 6), ("max_pool2d", _pooled, 16)):
         for x in torch.from_numpy(rng.normal(size=(5, 1, D))):
@@ -185,7 +206,7 @@ def check_6_3(attempt):
             ask(
                 at_x <= 1e-10,
                 f"for a network with {name}, A x + b differs from f(x) by {at_x:.1e}. "
-                "Is every call heard, and held in the second run?",
+                "Is every call intercepted, and held in the second run?",
             )
             ask(
                 beside <= 1e-10,
