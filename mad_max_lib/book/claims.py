@@ -22,6 +22,7 @@ def checked(found, holds, wrong, wrong_holds):
 
     Examples
     --------
+    >>> import numpy as np
     >>> u = np.linspace(-4, 4, 161)
     >>> error, other = (np.abs(np.maximum(u, low) - u * (u > 0)).max() for low in (0.0, -1.0))
     >>> checked(f"the ReLU is max(0, u) at 161 places, largest difference {error:.0f}", error == 0,
