@@ -1,66 +1,137 @@
-"""Chapter 08, convexity, universality, stability."""
+"""Chapter 08, convex networks."""
 
 import numpy as np
 
-from . import ask, call, close, exercise, within
+from . import ask, call, close, exercise
 
 
-def bulges(f, x, u):
+def above_chord(f, x, u):
     return np.mean(f((x + u) / 2) > (f(x) + f(u)) / 2 + 1e-9)
 
 
-def _bulges_above_both_ends(f, x, u):
+def _above_both_ends(f, x, u):
     return np.mean(f((x + u) / 2) > np.maximum(f(x), f(u)) + 1e-9)
 
 
-def _bulges_reversed(f, x, u):
+def _above_chord_reversed(f, x, u):
     return np.mean(f((x + u) / 2) < (f(x) + f(u)) / 2 - 1e-9)
 
 
-def _bulges_exact(f, x, u):
+def _above_chord_exact(f, x, u):
     return np.mean(f((x + u) / 2) > (f(x) + f(u)) / 2)
 
 
-def _bulges_count(f, x, u):
-    return len(x) * bulges(f, x, u)
+def _above_chord_count(f, x, u):
+    return len(x) * above_chord(f, x, u)
 
 
-def _bulges_at_all(f, x, u):
-    return float(bulges(f, x, u) > 0)
+def _above_chord_at_all(f, x, u):
+    return float(above_chord(f, x, u) > 0)
 
 
 _FUNCTIONS = [
     lambda p: -(p**2).sum(axis=1),
     lambda p: (p**2).sum(axis=1),
-    lambda p: p @ np.array([0.1, 0.7, -0.3]) + 0.3,  # bulges by rounding errors alone
+    lambda p: p @ np.array([0.1, 0.7, -0.3]) + 0.3,  # above_chord by rounding errors alone
     lambda p: np.sqrt(np.abs(p[:, 0])),
     lambda p: np.sin(2 * p[:, 0]),
 ]
 _PAIRS = np.random.default_rng(0).normal(size=(2, 500, 3))
 exercise(
     "8.1",
-    solution=bulges,
+    solution=above_chord,
     cases=[(f, *_PAIRS) for f in _FUNCTIONS],
     wrong={
-        _bulges_above_both_ends: "the square root of |x_1| passes as convex. "
+        _above_both_ends: "the square root of |x_1| passes as convex. "
         "With what has the midpoint's height to be compared: the higher end, or the chord?",
-        _bulges_reversed: "a sum of squares, which is convex, is refuted. "
+        _above_chord_reversed: "a sum of squares, which is convex, is refuted. "
         "On which side of its chords does a bowl lie?",
-        _bulges_exact: "an affine function bulges for you, by rounding errors of 1e-16. "
+        _above_chord_exact: "an affine function above_chord for you, by rounding errors of 1e-16. "
         "How much did the referee allow?",
-        _bulges_count: "your answer for 500 pairs is larger than 1. Is it a share or a count?",
-        _bulges_at_all: "a sine wave bulges at some pairs and not at others, your answer is 1. "
+        _above_chord_count: "your answer for 500 pairs is larger than 1. Is it a share or a count?",
+        _above_chord_at_all: "a sine wave above_chord at some pairs and not at others, your answer is 1. "
         "Did you average over the pairs?",
     },
     otherwise=lambda got, truth, *_: (
-        f"a function that bulges in {truth:.3f} of the pairs does so for you in {got:.3f}. "
+        f"a function that above_chord in {truth:.3f} of the pairs does so for you in {got:.3f}. "
         "Which heights are compared, and over what is the mean taken?"
     ),
 )
 
 
-@exercise("8.3")
-def check_8_3(attempt):
+_SIGNS = "What may the sign of a weight behind layer 1 be?"
+exercise(
+    "8.2",
+    solution=[1, 1, 0, 0, 1, 0, 0],
+    wrong={
+        (1, 0, 0, 0, 1, 0, 0): "you leave out network 2. Which units does the theorem allow in layer 1?",
+        (1, 1, 0, 0, 0, 0, 0): "you leave out network 5. Does a bias change how a function bends? "
+        "And a function Vx that is added at the end?",
+        (1, 1, 1, 0, 1, 0, 0): "you count network 3. What does its unit do to the left of 0?",
+        (1, 1, 0, 1, 1, 0, 0): f"you count network 4. {_SIGNS}",
+        (1, 1, 0, 0, 1, 1, 0): "you count network 6. Draw its clipped unit: does it lie below its chords?",
+        (1, 1, 0, 0, 1, 0, 1): f"you count network 7. {_SIGNS}",
+        (1, 0, 0, 0, 0, 0, 0): "you leave out two networks. Which parts does the theorem set free?",
+    },
+    otherwise=lambda got, truth: (
+        f"{(got != truth).sum()} of the seven answers differ from what the theorem says. "
+        "For which network is each condition on weights and on units met?"
+    ),
+    why="Networks 1, 2 and 5 meet all conditions: layer 1, the biases and skips from the input are free. "
+    "In 3 a unit behind layer 1 falls, in 4 and 7 a weight behind layer 1 may be negative, in 6 a unit is "
+    "not convex.",
+)
+
+
+def least_error(left, middle, right):
+    return np.maximum(middle - (left + right) / 2, 0) / 2
+
+
+def _least_error_whole(left, middle, right):
+    return 2 * least_error(left, middle, right)
+
+
+def _least_error_signed(left, middle, right):
+    return (middle - (left + right) / 2) / 2
+
+
+def _least_error_both_sides(left, middle, right):
+    return np.abs(middle - (left + right) / 2) / 2
+
+
+def _least_error_higher_end(left, middle, right):
+    return np.maximum(middle - np.maximum(left, right), 0) / 2
+
+
+def _least_error_third(left, middle, right):
+    return 2 * least_error(left, middle, right) / 3
+
+
+exercise(
+    "8.4",
+    solution=least_error,
+    cases=[tuple(np.random.default_rng(4).normal(size=(3, 50)))],
+    wrong={
+        _least_error_whole: "your limit is twice as large as it need be. "
+        "Must the function be right at the ends, or may it be wrong there, too?",
+        _least_error_signed: "some of your errors are negative. Can an absolute difference be?",
+        _least_error_both_sides: "your limit is positive where the target lies below its chord. "
+        "Can a convex function have these three values?",
+        _least_error_higher_end: "your limit is too small: you compare the middle with the higher end. "
+        "What bounds a convex function in the middle?",
+        _least_error_third: "your limit is too small. If the middle is too low by e and each end too "
+        "high by e, how far have the function and the middle of its chord come together?",
+    },
+    otherwise=lambda got, truth, left, middle, right: (
+        f"for the values {left[0]:.2f}, {middle[0]:.2f}, {right[0]:.2f} you find {got[0]:.3f}; for the next, "
+        f"{left[1]:.2f}, {middle[1]:.2f}, {right[1]:.2f}, {got[1]:.3f}. "
+        "How far is the middle above its chord, and who can give way?"
+    ),
+)
+
+
+@exercise("8.5")
+def check_8_5(attempt):
     rng = np.random.default_rng(1)
 
     def layers_as_rows(a, b):
@@ -135,7 +206,7 @@ _rng = np.random.default_rng(2)
 _W, _b, _F, _G = (_rng.normal(size=size) for size in ((4, 3), 4, (6, 3), (6, 3)))
 _UP = _rng.uniform(size=(2, 6, 3))
 exercise(
-    "8.4",
+    "8.6",
     solution=split,
     cases=[(_W, _b, np.concatenate([_F, _F + _UP[0], _F]), np.concatenate([_G, _G, _G + _UP[1]]))],
     wrong={
@@ -152,75 +223,5 @@ exercise(
         "the difference of your parts is off by up to "
         f"{np.abs(got[0] - got[1] - truth[0] + truth[1]).max():.2f}. "
         "Multiply out two differences: which products carry a minus?"
-    ),
-)
-
-
-def _which_constant(got, truth):
-    if got[1] > got[0]:
-        return "your true constant is larger than your product. Which of them bounds the other?"
-    if abs(got[0] - truth[0]) > 0.01:
-        return "the product is off. What is the longest image of a vector of length 1 under each matrix?"
-    return "the product is right, the true constant is not. Which matrix has the region with both gates open?"
-
-
-exercise(
-    "8.5",
-    solution=[5.66, 5.0],
-    wrong={
-        (5.0, 5.657): "your true constant is larger than your product. In which order were they asked for?",
-        (7.071, 5.0): "this product takes the root of the sum of squares of the first matrix. "
-        "How far does that matrix stretch a vector of length 1 at most?",
-        (5.657, 5.657): "the two are not equal here. "
-        "Does the first layer stretch most in the direction in which the second one does?",
-        (5.657, 7.0): "your true constant is larger than your product. "
-        "Which of them bounds the other, and how long is a vector?",
-    },
-    equal=within(0.01),
-    otherwise=_which_constant,
-    why="The norms are 4 and the root of 2. The matrices are (3, 4), (3, 0), (0, 4) and (0, 0); the longest "
-    "has length 5. The second layer is steepest in the direction (1, 1), where the first stretches less.",
-)
-
-
-def certified_radius(logits, local, bound):
-    largest = np.sort(logits, axis=1)
-    return (largest[:, -1] - largest[:, -2]) / (np.sqrt(2) * bound)
-
-
-def _radius_no_root(logits, local, bound):
-    return np.sqrt(2) * certified_radius(logits, local, bound)
-
-
-def _radius_local(logits, local, bound):
-    return certified_radius(logits, local, local)
-
-
-def _radius_half(logits, local, bound):
-    return certified_radius(logits, local, bound) / np.sqrt(2)
-
-
-def _radius_to_the_lowest(logits, local, bound):
-    return (logits.max(axis=1) - logits.min(axis=1)) / (np.sqrt(2) * bound)
-
-
-_rng = np.random.default_rng(3)
-exercise(
-    "8.6",
-    solution=certified_radius,
-    cases=[(3 * _rng.normal(size=(8, 5)), _rng.uniform(1, 4, size=8), 6.0)],
-    wrong={
-        _radius_local: "you use the local norm. "
-        "What does it say about the ground beyond the border of the region?",
-        _radius_no_root: "your radius is too large by a factor of 1.41. "
-        "By how much can two logits approach each other when the vector of logits moves by 1?",
-        _radius_half: "your radius is safe, and too small by a factor of 1.41. "
-        "Can one logit fall by 1 and another one rise by 1 when the vector of logits moves by 1 only?",
-        _radius_to_the_lowest: "you measure the way down to the lowest logit. "
-        "Which class is overtaken by its rival first?",
-    },
-    otherwise=lambda got, truth, *_: (
-        f"the radii should begin with {truth[:2].round(4)}, yours begin with {got[:2].round(4)}. "
-        "What is the margin of each input?"
     ),
 )
