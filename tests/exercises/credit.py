@@ -783,10 +783,53 @@ def _slopes(w, b, v):
     return (inside[:, None] * w + b > 0) @ (v * w)
 
 
+def interpolate(x, y):
+    direction = np.random.default_rng(0).normal(size=x.shape[1])
+    place = x @ direction
+    order = place.argsort()
+    slopes = np.diff(y[order]) / np.diff(place[order])
+    K = len(slopes)
+    return np.tile(direction, (K, 1)), -place[order][:K], np.diff(slopes, prepend=0), y[order[0]]
+
+
+def interpolate_first_input(x, y):
+    order = x[:, 0].argsort()
+    slopes = np.diff(y[order]) / np.diff(x[order, 0])
+    w = np.zeros((len(slopes), x.shape[1]))
+    w[:, 0] = 1
+    return w, -x[order[:-1], 0], np.diff(slopes, prepend=0), y[order[0]]
+
+
+def interpolate_sum_of_inputs(x, y):
+    w, b, v, c = interpolate_first_input(x.sum(axis=1, keepdims=True), y)
+    return np.tile(w, (1, x.shape[1])), b, v, c
+
+
+def interpolate_unsorted(x, y):
+    place = x @ np.random.default_rng(0).normal(size=x.shape[1])
+    slopes = np.diff(y) / np.diff(place)
+    w = np.tile(np.random.default_rng(0).normal(size=x.shape[1]), (len(slopes), 1))
+    return w, -place[:-1], np.diff(slopes, prepend=0), y[0]
+
+
+def interpolate_slopes_as_weights(x, y):
+    w, b, v, c = interpolate(x, y)
+    return w, b, np.cumsum(v), c
+
+
+def interpolate_constant_of_the_first(x, y):
+    return *interpolate(x, y)[:3], y[0]
+
+
+def interpolate_one_too_many(x, y):
+    w, b, v, c = interpolate(x, y)
+    return np.vstack([w, 0 * x[:1]]), np.append(b, 0), np.append(v, 0), c
+
+
 SOLUTIONS = {
     "1.5": add, "2.4": best_groups, "3.6": top_two, "4.6": skip_gradients,
     "5.6": distance_to_border, "6.4": wider_map, "8.5": maximum_network,
-    "7.4": by_branches,
+    "7.4": by_branches, "9.5": interpolate,
     "10.4": line_constant, "11.6": average_template, "13.4": priced_templates, "14.3": free_right_angle,
     "16.6": count_regions,
     "18.6": as_kmeans, "20.6": crossings, "22.5": ink_range, "23.3": goes_out, "25.4": fee_weights,
@@ -804,6 +847,10 @@ WRONG = {
     ],
     "5.6": [distance_first_layer, distance_halved],
     "6.4": [wider_tautology, wider_autograd, wider_only_relu, wider_not_in_place, wider_value_masks],
+    "9.5": [
+        interpolate_first_input, interpolate_sum_of_inputs, interpolate_unsorted,
+        interpolate_slopes_as_weights, interpolate_constant_of_the_first, interpolate_one_too_many,
+    ],
     "8.5": [maximum_network_subtracts_the_first, maximum_network_adds_the_first, maximum_network_negative],
     "7.4": [
         by_branches_from_the_other_end, by_branches_without_gates, by_branches_first_blocks_only,
