@@ -7,16 +7,97 @@ import numpy as np
 from . import ask, call, exercise
 
 exercise(
-    "4.3",
-    solution=11,
+    "4.1",
+    solution=np.array([[0.0, 0.0], [2.0, -4.0]]),
     wrong={
-        16: "that is the number of codes on paper. Can every combination of sides be met in a plane?",
-        10: "how many regions are there before the first line is drawn?",
-        15: "does a new line run through every region that is there already?",
+        ((-1.0, 2.0), (2.0, -4.0)): "your first row is not zero. Which values does u take at this point?",
+        ((0.0, 2.0), (0.0, -4.0)): "which index of W^(1) belongs to the unit, and which to the input?",
+        ((0.0, 0.0), (-2.0, 4.0)): "with your signs the loss falls where it rises. "
+        "What is the derivative of half the squared error with respect to f?",
+        ((0.0, 0.0), (-1.0, 2.0)): "what does the derivative meet on its way from f to z?",
+        ((0.0, 0.0), (0.0, 0.0)): "with y = -5/2, is the error at this point zero?",
     },
-    otherwise="draw the lines one after the other. How many regions does the third line cut in two, at most?",
-    why="One region to begin with; line i crosses the i - 1 earlier ones and cuts i regions in two: "
-    "1 + 1 + 2 + 3 + 4 = 11, of 2^4 = 16 codes.",
+    otherwise=lambda got, truth: (
+        f"row {np.argwhere(got != truth)[0][0] + 1} is off. "
+        "What is the derivative at that unit's u, and by what is it multiplied for each input?"
+    ),
+    why="u = (-1, 2), z = (0, 2), f = -7/2, so the derivative is f - y = -1 at f, (-1, 2) at z, and "
+    "(0, 2) at u, "
+    "since the first gate is 0. The rows of the matrix are 0 and 2 times x.",
+)
+
+
+def _random_network(rng, *sizes):
+    return [(rng.normal(size=(o, i)), rng.normal(size=o)) for i, o in pairwise(sizes)]
+
+
+def forward(params, x):
+    z = [x]
+    for W, b in params[:-1]:
+        z.append(np.maximum(z[-1] @ W.T + b, 0))
+    W, b = params[-1]
+    return [*z, z[-1] @ W.T + b]
+
+
+def _forward_relu_last(params, x):
+    z = forward(params, x)
+    return [*z[:-1], np.maximum(z[-1], 0)]
+
+
+def _forward_no_relu(params, x):
+    z = [x]
+    for W, b in params:
+        z.append(z[-1] @ W.T + b)
+    return z
+
+
+def _forward_no_bias(params, x):
+    return forward([(W, 0 * b) for W, b in params], x)
+
+
+def _forward_pre_activations(params, x):
+    z = forward(params, x)
+    return [x, *(before @ W.T + b for (W, b), before in zip(params, z, strict=False))]
+
+
+def _forward_leaky(params, x):
+    z = [x]
+    for W, b in params[:-1]:
+        u = z[-1] @ W.T + b
+        z.append(np.where(u > 0, u, 0.01 * u))
+    return [*z, z[-1] @ params[-1][0].T + params[-1][1]]
+
+
+def _first_wrong_array(got, truth, params, x):
+    first = next(i for i, (a, b) in enumerate(zip(got, truth, strict=True)) if not np.allclose(a, b))
+    if first == 0:
+        return "your list should begin with the input itself. What is its first array?"
+    kind = "the logits are" if first == len(params) else f"array {first}, counted from 0, is"
+    return f"{kind} off, and what stands before in the list is right. What does this layer do to its input?"
+
+
+_rng = np.random.default_rng(4)
+_networks = [
+    _random_network(_rng, 3, 5, 4, 2),
+    _random_network(_rng, 3, 3, 3, 3),
+    _random_network(_rng, 2, 1),
+]
+_points = [_rng.normal(size=(6, 3)), _rng.normal(size=(4, 3)), _rng.normal(size=(1, 2))]
+exercise(
+    "4.2",
+    solution=forward,
+    cases=list(zip(_networks, _points, strict=True)),
+    wrong={
+        _forward_relu_last: "none of your logits is negative. Which layers have ReLUs behind them?",
+        _forward_no_relu: "with your version the network is one affine map. What is missing between "
+        "two layers?",
+        _forward_no_bias: "at x = 0 your version returns zeros only. Which part of each pair has no effect?",
+        _forward_pre_activations: "the logits are right, but a hidden layer's array has negative entries. "
+        "Does it hold what the ReLUs receive or what they return?",
+        _forward_leaky: "a hidden layer's array has small negative entries. What does a ReLU return "
+        "below zero?",
+    },
+    otherwise=_first_wrong_array,
 )
 
 
@@ -57,165 +138,238 @@ def _gradient_global_shift(logits, y):
 
 def _which_entry(got, truth, logits, y):
     n, c = np.argwhere(~np.isclose(got, truth))[0]
-    entry = (
-        f"for {logits[n]} and true class {y[n]} entry {c} should be {truth[n, c]:.4f}, not {got[n, c]:.4f}"
+    return (
+        f"for the logits {logits[n]} and the true class {y[n]}, entry {c} is off: yours is {got[n, c]:.4f}. "
+        "What does finite differences give there?"
     )
-    return f"{entry}. Are there probabilities, a true class and a mean in your derivative?"
 
 
 _rng = np.random.default_rng(0)
 exercise(
-    "4.1",
+    "4.3",
     solution=loss_gradient,
     cases=[
         (3 * _rng.normal(size=(6, 4)), _rng.integers(4, size=6)),
         (np.array([[1000.0, 999.0], [0.0, 1.0]]), np.array([0, 0])),
     ],
     wrong={
-        _gradient_of_sum: "your gradient is 6 times too large for 6 points. Is the loss a sum or a mean?",
-        _gradient_sign: "your gradient points the other way. "
-        "Should the loss fall or rise when the right logit grows?",
-        _gradient_no_target: "one constant added to all logits changes nothing, so rows add up to zero. "
-        "What is missing at the true class?",
+        _gradient_of_sum: "your derivative is 6 times too large for 6 points. "
+        "How does the loss put the points together?",
+        _gradient_sign: "your derivative has the wrong sign. "
+        "Should the loss fall or rise when the true logit grows?",
+        _gradient_no_target: "one number added to all logits of a row changes no probability, "
+        "so what should the sum of a row of derivatives be?",
         _gradient_no_shift: "logits of 1000 and 999 overflow. "
         "What may be subtracted from all logits without any effect?",
         _gradient_clipped: "logits of 1000 and 999 become equal in your version. "
-        "Which number, taken from both, keeps their difference?",
-        _gradient_global_shift: "one point with logits near 1000 spoils another one with logits near 0. "
-        "What belongs to each row?",
+        "Which operation on both would keep their difference?",
+        _gradient_global_shift: "a point with logits near 1000 spoils another one with logits near 0. "
+        "Which axis should your maximum run along?",
     },
     otherwise=_which_entry,
 )
 
 
-def affine(params, gates):
-    W, b = params[0]
-    A_x, b_x = W, b
-    for (W, b), gate in zip(params[1:], gates, strict=True):
-        A_x, b_x = W @ (gate[:, None] * A_x), W @ (gate * b_x) + b
-    return A_x, b_x
+def backward(params, z, g):
+    collected = []
+    for layer in reversed(range(len(params))):
+        W, _ = params[layer]
+        collected = [g.T @ z[layer], g.sum(axis=0), *collected]
+        if layer > 0:
+            g = (g @ W) * (z[layer] > 0)
+    return collected
 
 
-def _affine_no_gates(params, gates):
-    return affine(params, [np.ones_like(gate) for gate in gates])
+def _ungated(params, z, g):
+    collected = []
+    for layer in reversed(range(len(params))):
+        collected = [g.T @ z[layer], g.sum(axis=0), *collected]
+        g = g @ params[layer][0]
+    return collected
 
 
-def _affine_last_bias(params, gates):
-    return affine(params, gates)[0], params[-1][1]
+def _backward_by_values(params, z, g):
+    collected = []
+    for layer in reversed(range(len(params))):
+        collected = [g.T @ z[layer], g.sum(axis=0), *collected]
+        g = (g @ params[layer][0]) * z[layer]
+    return collected
 
 
-def _affine_bias_ungated(params, gates):
-    A_x, b_x = params[0]
-    for (W, b), gate in zip(params[1:], gates, strict=True):
-        A_x, b_x = W @ (gate[:, None] * A_x), W @ b_x + b
-    return A_x, b_x
+def _backward_bias_mean(params, z, g):
+    return [part / len(g) if part.ndim == 1 else part for part in backward(params, z, g)]
 
 
-def _random_network(rng, *sizes):
-    return [(rng.normal(size=(o, i)), rng.normal(size=o)) for i, o in pairwise(sizes)]
+def _backward_gates_at_the_logits(params, z, g):
+    return backward(params, z, g * (z[-1] > 0))
 
 
-_gates = [np.array([True, False, True, True, False]), np.array([False, True, True, False])]
-exercise(
-    "4.2",
-    solution=affine,
-    cases=[(_random_network(np.random.default_rng(1), 3, 5, 4, 2), _gates)],
-    wrong={
-        _affine_no_gates: "your matrix is the product of all weights, as if every gate were open. "
-        "Where do the gates go?",
-        _affine_last_bias: "only the last layer's bias is left. "
-        "What do the later layers do to the first layer's bias?",
-        _affine_bias_ungated: "the matrix is right, the vector is not. Does a closed gate let a bias pass?",
-    },
-    otherwise=lambda got, truth, *_: (
-        "the matrix is off. Which comes first on the way from x to the logits, W, the gate, or the next W?"
-        if not np.allclose(got[0], truth[0])
-        else "the matrix is right, the vector is not. What does each bias meet on its way to the logits?"
-    ),
-)
+def _backward_divided_again(params, z, g):
+    return [part / len(g) for part in backward(params, z, g)]
 
 
-def counts(codes_1, codes_2, training_1, training_2):
-    codes, training = np.hstack([codes_1, codes_2]), np.hstack([training_1, training_2])
-    return len(np.unique(codes, axis=0)), len(np.unique(training, axis=0))
+def _first_wrong_derivative(got, truth, params, z, g):
+    last = max(i for i, (a, b) in enumerate(zip(got, truth, strict=True)) if not np.allclose(a, b))
+    name = f"{'Wb'[last % 2]} of layer {last // 2 + 1}"
+    if last >= len(truth) - 2:
+        return f"the derivative for {name}, the last layer, is off. What do its inputs and g say about it?"
+    return (
+        f"behind layer {last // 2 + 1} all is right, the derivative for {name} is off. What has g met there?"
+    )
 
 
-def _how_many(codes):
-    return len(np.unique(codes, axis=0))
-
-
-def _counts_product(codes_1, codes_2, training_1, training_2):
-    return _how_many(codes_1) * _how_many(codes_2), _how_many(training_1) * _how_many(training_2)
-
-
-def _counts_last(codes_1, codes_2, training_1, training_2):
-    return _how_many(codes_2), _how_many(training_2)
-
-
-def _counts_how_many_on(codes_1, codes_2, training_1, training_2):
-    grid, training = np.hstack([codes_1, codes_2]), np.hstack([training_1, training_2])
-    return _how_many(grid.sum(axis=1)), _how_many(training.sum(axis=1))
-
-
-def _counts_as_numbers(codes_1, codes_2, training_1, training_2):
-    grid, training = np.hstack([codes_1, codes_2]), np.hstack([training_1, training_2])
-    powers = 2.0 ** np.arange(grid.shape[1])
-    return _how_many(grid @ powers), _how_many(training @ powers)
-
-
-def _counts_swapped(codes_1, codes_2, training_1, training_2):
-    return counts(codes_1, codes_2, training_1, training_2)[::-1]
-
-
-_rng = np.random.default_rng(2)
-_codes = _rng.random((300, 4)) > 0.7, _rng.random((300, 3)) > 0.6
-_long = np.arange(120).reshape(2, 60) == 60  # two codes of layer 1 that differ in one gate
+_rng = np.random.default_rng(5)
 exercise(
     "4.4",
-    solution=counts,
-    cases=[(*_codes, _codes[0][:20], _codes[1][:20]), (_long, _long >= 0, _long, _long)],
+    solution=backward,
+    cases=[
+        (params, forward(params, x), _rng.normal(size=(len(x), len(params[-1][1]))))
+        for params, x in zip(_networks, _points, strict=True)
+    ],
     wrong={
-        _counts_product: "you multiply the counts of the layers. "
-        "Does each code of layer 1 meet each code of layer 2?",
-        _counts_last: "that counts the codes of layer 2 alone. "
-        "May two points share those and differ in layer 1?",
-        _counts_how_many_on: "two codes with equally many open gates need not be equal. "
-        "What makes two codes the same?",
-        _counts_as_numbers: "two codes of 120 gates that differ in one place count as the same. "
-        "How many digits has a number?",
-        _counts_swapped: "you find more regions at 20 training points than on the grid. "
-        "In which order do the counts come?",
+        _ungated: "the last layer is right, and below it your derivatives are those of a network "
+        "without ReLUs. "
+        "What does a ReLU that returned 0 do to g?",
+        _backward_by_values: "the last layer is right. Below it, does a ReLU's derivative depend on "
+        "how large u is?",
+        _backward_bias_mean: "the derivatives for W are right. "
+        "For b yours are 6 times too small with 6 points. How do the points' shares add up?",
+        _backward_gates_at_the_logits: "the derivative for the last b is off already. "
+        "Does it matter here whether a logit is positive?",
+        _backward_divided_again: "all derivatives are 6 times too small with 6 points. "
+        "Whose task is the mean, that of g or that of this function?",
     },
-    otherwise=lambda got, truth, codes_1, codes_2, training_1, training_2: (
-        f"{len(codes_1)} grid points lie in {truth[0]} regions and {len(training_1)} training points in "
-        f"{truth[1]}, you count {got[0]:g} and {got[1]:g}. Which codes do you take for equal?"
-    ),
+    otherwise=_first_wrong_derivative,
 )
 
 
-@exercise("4.5")
-def check_4_5(attempt):
-    rng = np.random.default_rng(3)
-    params = _random_network(rng, 3, 6, 6, 6, 2)
+def adam_step(w, g, m, v, step, lr):
+    m = 0.9 * m + 0.1 * g
+    v = 0.999 * v + 0.001 * g**2
+    m_hat, v_hat = m / (1 - 0.9**step), v / (1 - 0.999**step)
+    return w - lr * m_hat / (np.sqrt(v_hat) + 1e-8), m, v
 
-    def code(x):
-        bits = []
-        for W, b in params[:-1]:
-            bits.append(x @ W.T + b > 0)
-            x = np.maximum(x @ W.T + b, 0)
-        return np.concatenate(bits, axis=-1)
 
-    for x in rng.normal(size=(20, 3)):
-        d = float(call(attempt, params, x, shape=()))
-        ask(d > 0, f"a distance is positive, yours is {d:g}. What is the distance of a point to a plane?")
-        step = rng.normal(size=(20_000, 3))
-        step /= np.linalg.norm(step, axis=1, keepdims=True)
-        ask(
-            (code(x + 0.999 * d * step) == code(x)).all(),
-            "a step shorter than your distance already changes the code. "
-            "Did you look at the units of every layer, and divide by the length of their slopes?",
+def _adam_uncorrected(w, g, m, v, step, lr):
+    return adam_step(w, g, m, v, 10**6, lr)
+
+
+def _adam_keeps_corrected(w, g, m, v, step, lr):
+    w, m, v = adam_step(w, g, m, v, step, lr)
+    return w, m / (1 - 0.9**step), v / (1 - 0.999**step)
+
+
+def _adam_old_means(w, g, m, v, step, lr):
+    return adam_step(w, g, m, v, step, lr)[0], m, v
+
+
+def _adam_no_root(w, g, m, v, step, lr):
+    _, m, v = adam_step(w, g, m, v, step, lr)
+    return w - lr * (m / (1 - 0.9**step)) / (v / (1 - 0.999**step) + 1e-8), m, v
+
+
+def _adam_inside_the_root(w, g, m, v, step, lr):
+    _, m, v = adam_step(w, g, m, v, step, lr)
+    return w - lr * (m / (1 - 0.9**step)) / np.sqrt(v / (1 - 0.999**step) + 1e-8), m, v
+
+
+def _adam_climbs(w, g, m, v, step, lr):
+    new, m, v = adam_step(w, g, m, v, step, lr)
+    return 2 * w - new, m, v
+
+
+def _adam_counts_from_zero(w, g, m, v, step, lr):
+    return adam_step(w, g, m, v, step - 1, lr)
+
+
+def _adam_by_g(w, g, m, v, step, lr):
+    _, m, v = adam_step(w, g, m, v, step, lr)
+    return w - lr * g / (np.sqrt(v / (1 - 0.999**step)) + 1e-8), m, v
+
+
+def _which_part(got, truth, w, g, m, v, step, lr):
+    part = next(
+        i for i, (a, b) in enumerate(zip(got, truth, strict=True)) if not np.allclose(a, b, atol=1e-12)
+    )
+    if not np.allclose(got[1], truth[1]) or not np.allclose(got[2], truth[2]):
+        return (
+            f"in step {step} your running mean {'m' if not np.allclose(got[1], truth[1]) else 'v'} is off. "
+            "What does its formula say, with which numbers?"
         )
-        ask(
-            (code(x + 1.1 * d * step) != code(x)).any(),
-            "steps well beyond your distance still keep the code. Which unit gives up first?",
-        )
+    return f"in step {step} m and v are right and {'wmv'[part]} is off. How long should the step be?"
+
+
+_rng = np.random.default_rng(6)
+_w, _g, _m = _rng.normal(size=(3, 3, 2))
+exercise(
+    "4.5",
+    solution=adam_step,
+    cases=[
+        (_w, _g, 0 * _w, 0 * _w, 1, 0.01),
+        (_w, _g, _m, _rng.random((3, 2)), 7, 0.01),
+        (_w, 1e-8 * np.sign(_g), 0 * _w, 0 * _w, 1, 0.01),
+    ],
+    wrong={
+        _adam_uncorrected: "in the first step your weights move by about three times lr. "
+        "m and v began at zero: does your step account for that?",
+        _adam_keeps_corrected: "the weights are right, m and v are not. Which means does the next "
+        "step start from?",
+        _adam_old_means: "the weights are right, but m and v come back as they came in. "
+        "What will the next step know of this derivative?",
+        _adam_no_root: "with derivatives twice as large your first step is half as long. "
+        "In which power of g is v measured, and in which one m?",
+        _adam_inside_the_root: "for derivatives near 1e-8 your step is far too short, and else it "
+        "is nearly right. "
+        "What does the formula add 1e-8 to?",
+        _adam_climbs: "your weights move the other way. In which direction does the loss fall?",
+        _adam_counts_from_zero: "in the first step you divide by zero. Which number does `step` begin with?",
+        _adam_by_g: "the first step is right, later ones are not. What stands in the numerator "
+        "besides this g?",
+    },
+    otherwise=_which_part,
+)
+
+
+def _skip_logits(params, x):
+    W, b = params[0]
+    z = np.maximum(x @ W.T + b, 0)
+    for W, b in params[1:-1]:
+        z = z + np.maximum(z @ W.T + b, 0)
+    return z @ params[-1][0].T + params[-1][1]
+
+
+def _skip_loss(params, x, y):
+    logits = _skip_logits(params, x)
+    logits = logits - logits.max(axis=1, keepdims=True)
+    return np.mean(np.log(np.exp(logits).sum(axis=1)) - logits[np.arange(len(y)), y])
+
+
+@exercise("4.6")
+def check_4_6(attempt):
+    rng = np.random.default_rng(7)
+    for sizes in ((3, 4, 2), (3, 4, 4, 2), (2, 5, 5, 5, 3)):
+        params = [(W / 2, b / 2) for W, b in _random_network(rng, *sizes)]
+        x, y = rng.normal(size=(8, sizes[0])), rng.integers(sizes[-1], size=8)
+        flat = [w for pair in params for w in pair]
+        got = call(attempt, params, x, y, shape=[w.shape for w in flat], like=[w for w in flat])
+        for i in reversed(range(len(flat))):
+            slopes = np.zeros_like(flat[i])
+            for place in np.ndindex(slopes.shape):
+                sides = []
+                for nudge in (1e-6, -1e-6):
+                    moved = [w.copy() for w in flat]
+                    moved[i][place] += nudge
+                    sides.append(_skip_loss(list(zip(moved[::2], moved[1::2], strict=True)), x, y))
+                slopes[place] = (sides[0] - sides[1]) / 2e-6
+            worst = np.unravel_index(np.abs(got[i] - slopes).argmax(), slopes.shape)
+            name = f"{'Wb'[i % 2]} of layer {i // 2 + 1} of {len(params)}, entry {tuple(map(int, worst))}"
+            where = (
+                f"for {name}, finite differences give {slopes[worst]:.5f} "
+                f"and your version {got[i][worst]:.5f}"
+            )
+            question = (
+                "Does your forward pass have the skips, and is the loss a mean?"
+                if i >= len(flat) - 2
+                else "What reaches this layer from behind, on which ways, and which gates does each way pass?"
+            )
+            ask(np.allclose(got[i], slopes, rtol=1e-5, atol=1e-7), f"{where}. {question}")
