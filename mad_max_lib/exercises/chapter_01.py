@@ -66,6 +66,9 @@ exercise(
 
 
 def visible(a, b):
+    # Visible lines win in the order of their slopes. So go through the lines by slope and keep those that
+    # are visible so far: a new line removes the last one kept if it overtakes that line no further right
+    # than where that line overtakes its own predecessor, and then the next one back is tried.
     seen = []
     for r in np.lexsort((-np.arange(len(a)), b, a)):  # by slope, then offset; of equal lines the lowest last
         if seen and a[seen[-1]] == a[r]:
