@@ -82,7 +82,7 @@ def digits(rng, n_train=797):
     >>> data.x_train.shape, data.x_test.shape, int(data.y_test[0])
     ((797, 64), (1000, 64), 3)
 
-    Used from chapter 01 on.
+    Used from chapter 03 on.
     """
     x, y = datasets.load_digits(return_X_y=True)
     x = x / 16

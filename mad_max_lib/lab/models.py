@@ -172,7 +172,7 @@ def small_resnet(rng, dtype=torch.float64):
     >>> resnet(torch.zeros(1, 64, dtype=torch.float64, device=device())).shape
     torch.Size([1, 10])
 
-    Built in chapter 06.
+    Built in chapter 07.
     """
     with torch.random.fork_rng(devices=[]):
         blocks = [Residual(c_in, 3) for c_in in (1, 3, 3, 3)]

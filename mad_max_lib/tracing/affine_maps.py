@@ -146,7 +146,7 @@ def bias_terms(model, x, outputs=None):
     >>> torch.allclose(total, affine_map(model, x).b)
     True
 
-    Built in chapter 06.
+    Built in chapter 07.
     """
     given, (model, x) = x, widened(model, x)
     with torch.no_grad():

@@ -8,7 +8,9 @@ import mad_max_lib as mm
 
 def test_a_statement_that_holds_is_printed_with_what_a_wrong_one_gives(capsys):
     mm.checked("two and two are four", np.bool_(True), "two and three are five", np.bool_(False))
-    assert capsys.readouterr().out == "Checked: two and two are four.\nFor comparison: two and three are five.\n"
+    assert (
+        capsys.readouterr().out == "Checked: two and two are four.\nFor comparison: two and three are five.\n"
+    )
 
 
 @pytest.mark.parametrize(

@@ -93,10 +93,12 @@ def best_groups_shares_ends(u, y, R):
     N = len(u)
     best = np.array([_line_squares(u[:j], y[:j]) for j in range(N + 1)])
     for _ in range(R - 1):
-        best = np.array([
-            min([best[j], *(best[i] + _line_squares(u[i - 1 : j], y[i - 1 : j]) for i in range(1, j))])
-            for j in range(N + 1)
-        ])
+        best = np.array(
+            [
+                min([best[j], *(best[i] + _line_squares(u[i - 1 : j], y[i - 1 : j]) for i in range(1, j))])
+                for j in range(N + 1)
+            ]
+        )
     return best[N]
 
 
