@@ -231,5 +231,5 @@ exercise(
     "and is each network drawn with its own seed?",
     why="The eight counts lie between about 3,060 and 3,580; the trained network has 3,590. Training "
     "moves the borders and changes the matrices. It need not make the regions: "
-    "a random start has about as many.",
+    "these random starts have 85 to 100 % as many.",
 )
