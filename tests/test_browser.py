@@ -170,9 +170,12 @@ class Reader:
         wait_until(lambda: not re.search(r"\d", "".join(prompts.all_inner_texts())), 10)
         self.menu("Run", "Run All Cells")
 
+        last = self.page.locator(".jp-CodeCell").last.locator(".jp-OutputArea-child")
+
         def done():
-            numbers = "".join(prompts.all_inner_texts())
-            return "*" not in numbers and re.search(r"\d", numbers) and self._kernel_is("idle")
+            numbers = "".join(prompts.all_inner_texts())  # a cell whose code is folded shows none
+            started = re.search(r"\d", numbers) or last.count()
+            return "*" not in numbers and started and self._kernel_is("idle")
 
         wait_until(done, RUN_SECONDS)
 
