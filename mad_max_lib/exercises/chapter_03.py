@@ -220,8 +220,9 @@ exercise(
         f"{int((got.astype(bool) != truth.astype(bool)).sum())} of your six answers are not right yet. "
         "Which units have a chord below their graph, and which have no finite list of pieces?"
     ),
-    why="a is a maximum of affine functions as it stands (u itself never wins, so 2u and 3 are enough). "
-    "c is the maximum of x1 + x1, x1 - x1, x2 + x1 and x2 - x1. f adds -x2 to both pieces of |x1|. b bends downwards at 6, e along x1 = 0, and d, though convex, is nowhere affine.",
+    why="a is a maximum of affine functions as it stands. "
+    "c is the maximum of x1 + x1, x1 - x1, x2 + x1 and x2 - x1. f adds -x2 to both pieces of |x1|. "
+    "b bends downwards at 6, e along x1 = 0, and d, though convex, is nowhere affine.",
 )
 
 
