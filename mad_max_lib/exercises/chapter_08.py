@@ -32,7 +32,7 @@ def _above_chord_at_all(f, x, u):
 _FUNCTIONS = [
     lambda p: -(p**2).sum(axis=1),
     lambda p: (p**2).sum(axis=1),
-    lambda p: p @ np.array([0.1, 0.7, -0.3]) + 0.3,  # above_chord by rounding errors alone
+    lambda p: p @ np.array([0.1, 0.7, -0.3]) + 0.3,  # above its chords by rounding errors alone
     lambda p: np.sqrt(np.abs(p[:, 0])),
     lambda p: np.sin(2 * p[:, 0]),
 ]
@@ -44,22 +44,22 @@ exercise(
     wrong={
         _above_both_ends: "the square root of |x_1| passes as convex. "
         "With what has the midpoint's height to be compared: the higher end, or the chord?",
-        _above_chord_reversed: "a sum of squares, which is convex, is refuted. "
+        _above_chord_reversed: "a sum of squares, which is convex, lies above its chords for you. "
         "On which side of its chords does a bowl lie?",
-        _above_chord_exact: "an affine function above_chord for you, by rounding errors of 1e-16. "
-        "How much did the referee allow?",
+        _above_chord_exact: "an affine function lies above its chords for you, by rounding errors of 1e-16. "
+        "Which margin does the text allow?",
         _above_chord_count: "your answer for 500 pairs is larger than 1. Is it a share or a count?",
-        _above_chord_at_all: "a sine wave above_chord at some pairs and not at others, your answer is 1. "
-        "Did you average over the pairs?",
+        _above_chord_at_all: "a sine wave is above its chord for some pairs and not for others. "
+        "Your answer is 1. Did you average over the pairs?",
     },
     otherwise=lambda got, truth, *_: (
-        f"a function that above_chord in {truth:.3f} of the pairs does so for you in {got:.3f}. "
+        f"a function lies above its chord for a share {truth:.3f} of the pairs, and you find {got:.3f}. "
         "Which heights are compared, and over what is the mean taken?"
     ),
 )
 
 
-_SIGNS = "What may the sign of a weight behind layer 1 be?"
+_SIGNS = "What may the sign of a weight on the output of a unit be?"
 exercise(
     "8.2",
     solution=[1, 1, 0, 0, 1, 0, 0],
@@ -78,8 +78,8 @@ exercise(
         "For which network is each condition on weights and on units met?"
     ),
     why="Networks 1, 2 and 5 meet all conditions: layer 1, the biases and skips from the input are free. "
-    "In 3 a unit behind layer 1 falls, in 4 and 7 a weight behind layer 1 may be negative, in 6 a unit is "
-    "not convex.",
+    "In 3 a unit of layer 2 falls, in 4 and 7 a later weight may be negative, in 6 a unit of layer 2 "
+    "is not convex.",
 )
 
 
