@@ -118,21 +118,21 @@ exercise(
     "9.4",
     solution=[2, 16, 4],
     wrong={
-        (4, 256, 2): "your factors belong to errors of order h and 1/K. What orders does the question name, "
+        (4, 256, 2): "your factors belong to errors of order h and 1/N. What orders does the question name, "
         "and is Barron's bound one of the RMS error or of its square?",
-        (2, 16, 2): "the grids are right. Is Barron's bound one of the RMS error or of its square?",
+        (2, 16, 2): "the tables are right. Is Barron's bound one of the RMS error or of its square?",
         (4, 256, 4): "Barron's factor is right. By what must h be multiplied to halve an error of order h²?",
-        (4, 8, 4): "Barron's factor is right. How many grid points are there if each axis has n?",
+        (4, 8, 4): "Barron's factor is right. How many heights has a table with n along each axis?",
         (1.414, 1.414, 4): "Barron's factor is right. Your others are those of one axis. How many are there?",
     },
     equal=within(0.01),
     otherwise=lambda got, truth: (
         f"{(np.abs(got - truth) > 0.01).sum()} of your three factors are not right. "
-        "What is the error as a power of K in each case?"
+        "What is the error as a power of N in each case?"
     ),
-    why="With K = n^D and an error of order h^2 the error is of order K^(-2/D): halved if K grows "
-    "by 2^(D/2), which is 2 and 16. "
-    "Barron's bound of the RMS error is of order K^(-1/2): halved if K grows by 4.",
+    why="With N = n^D heights and an error of order h^2 the error is of order N^(-2/D): halved if N grows "
+    "by 2^(D/2), which is 2 and 16. Barron's bound of the mean squared error is of order 1/N, so the RMS "
+    "error is of order N^(-1/2): halved if N grows by 4.",
 )
 
 
