@@ -199,8 +199,8 @@ exercise(
     ),
     why="1.2u - 0.5 = u gives u = 2.5. A line of slope m > 1 overtakes u at 0.5 / (m - 1), however little m "
     "exceeds 1; with m < -1 it overtakes -u on the left. With m between -1 and 1 it lies below |u| "
-    "everywhere. As points: (m, -0.5) is a corner of the upper edge as soon as it leaves the strip between "
-    "(-1, 0) and (1, 0).",
+    "everywhere. As points: (m, -0.5) is a corner of the upper side of the hull as soon as m "
+    "leaves the range from -1 to 1.",
 )
 
 
