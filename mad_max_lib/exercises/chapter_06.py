@@ -77,7 +77,7 @@ exercise(
         _leaky_closed: "these are the gates of a ReLU. What does a leaky ReLU let through below zero?",
         _leaky_swapped: "positive entries are made smaller and negative ones kept. Which side leaks?",
         _leaky_single: "the factors are right to 8 digits only. Which dtype did your constants have?",
-        _leaky_upper_tie: "at u = 0 your unit takes its upper piece. Which piece wins a tie in this book?",
+        _leaky_upper_tie: "at u = 0 your factor is 1. Which one does the text ask for?",
     },
     otherwise="the factors times u are not the leaky ReLU of u. Which two values should occur?",
     equal=within(1e-12),
