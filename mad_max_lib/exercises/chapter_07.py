@@ -54,9 +54,10 @@ exercise(
 
 
 def preactivation_block(z, W_1, b_1, W_2, b_2):
-    Q_1 = np.diag((z > 0).astype(float))
-    Q_2 = np.diag((W_1 @ np.maximum(z, 0) + b_1 > 0).astype(float))
-    return W_2 @ Q_2 @ W_1 @ Q_1 + np.eye(len(z)), W_2 @ Q_2 @ b_1 + b_2
+    q_1 = (z > 0).astype(float)
+    q_2 = (W_1 @ np.maximum(z, 0) + b_1 > 0).astype(float)
+    branch = W_2 @ np.diag(q_2) @ W_1 @ np.diag(q_1)
+    return branch + np.eye(len(z)), W_2 @ (q_2 * b_1) + b_2
 
 
 def _pre_no_skip(z, W_1, b_1, W_2, b_2):
@@ -107,11 +108,11 @@ exercise(
         _pre_one_relu: "one ReLU has no gates in your formula. What happens to z before the first matrix?",
         _pre_second_gates_from_z: "the gates of the second ReLU are not those of this block. "
         "What is it that W_1 multiplies here?",
-        _pre_open_offset: "the matrix is right, and the offset is that of a block with all gates open. "
+        _pre_open_offset: "the matrix is right, and the constant is that of a block with all gates open. "
         "What does the first bias have to pass?",
         _pre_first_offset_only: "the matrix is right, and one constant is missing. Which bias is added last?",
-        _pre_upper_tie: "where a ReLU sits at zero your unit takes the upper piece. "
-        "Which piece wins a tie in this book?",
+        _pre_upper_tie: "where the input of a ReLU is exactly 0, your gate is 1. "
+        "Which gate does the text give it?",
     },
     otherwise="matrix and vector are not both the block's. "
     "What are they if both ReLUs are left out, and where do the gates come in?",
@@ -236,59 +237,4 @@ exercise(
     otherwise=lambda got, truth, W_rec, gates, t: (
         f"the product is off for t = {t} of {len(gates)} steps. Which factors does it have there?"
     ),
-)
-
-
-def offset_terms(blocks, W_head, b_head):
-    later, terms = W_head, [b_head]
-    for Q, W, b, W_skip in reversed(blocks):
-        terms.append(later @ (Q @ b))
-        later = later @ (Q @ W + W_skip)
-    return np.stack(terms[::-1])
-
-
-def _terms_from_the_head(blocks, W_head, b_head):
-    return offset_terms(blocks, W_head, b_head)[::-1]
-
-
-def _terms_without_gates(blocks, W_head, b_head):
-    later, terms = W_head, [b_head]
-    for Q, W, b, W_skip in reversed(blocks):
-        terms.append(later @ b)
-        later = later @ (Q @ W + W_skip)
-    return np.stack(terms[::-1])
-
-
-def _terms_without_skips(blocks, W_head, b_head):
-    return offset_terms([(Q, W, b, 0) for Q, W, b, _ in blocks], W_head, b_head)
-
-
-def _terms_straight_to_the_head(blocks, W_head, b_head):
-    return np.stack([*(W_head @ (Q @ b) for Q, _, b, _ in blocks), b_head])
-
-
-def _terms_added_up(blocks, W_head, b_head):
-    return np.cumsum(offset_terms(blocks, W_head, b_head)[::-1], axis=0)[::-1]
-
-
-def _three_blocks(seed):
-    blocks, W_head = _random_blocks([4, 4, 4, 4], np.random.default_rng(seed))
-    return blocks, W_head, np.array([1.0, -2.0, 0.5])
-
-
-exercise(
-    "7.6",
-    solution=offset_terms,
-    cases=[_three_blocks(5), _three_blocks(6)],
-    wrong={
-        _terms_from_the_head: "the terms are right. Which row is that of the first block?",
-        _terms_without_gates: "your biases reach the next block where a gate is closed, too. "
-        "What does a bias pass first?",
-        _terms_without_skips: "the last two rows are right. "
-        "By which two ways does a constant get through a later block?",
-        _terms_straight_to_the_head: "the last two rows are right. "
-        "What lies between the first block and the head?",
-        _terms_added_up: "your rows are sums over several layers. Which part of each is its own?",
-    },
-    otherwise="what does a bias of the first block pass on its way to the output?",
 )
