@@ -41,6 +41,24 @@ def add_merge(a_1, b_1, a_2, b_2):
     return a_1[r] + a_2[s], b_1[r] + b_2[s]
 
 
+def add_seen_on_a_grid(a_1, b_1, a_2, b_2):
+    a, b = add_all_pairs(a_1, b_1, a_2, b_2)
+    seen = np.unique((np.linspace(-5, 5, 20_001)[:, None] * a + b).argmax(1))
+    return a[seen], b[seen]
+
+
+def add_seen_on_a_wide_grid(a_1, b_1, a_2, b_2):
+    a, b = add_all_pairs(a_1, b_1, a_2, b_2)
+    seen = np.unique((np.linspace(-1000, 1000, 20_001)[:, None] * a + b).argmax(1))
+    return a[seen], b[seen]
+
+
+def add_without_the_last(a_1, b_1, a_2, b_2):
+    """One piece for each kink."""
+    a, b = add(a_1, b_1, a_2, b_2)
+    return a[:-1], b[:-1]
+
+
 def best_groups(u, y, R):
     N = len(u)
     squares = np.zeros((N, N + 1))  # of the line through the points i, ..., j - 1
@@ -148,6 +166,42 @@ def distance_first_layer(params, x):
 
 def distance_halved(params, x):
     return distance_to_border(params, x) / 2
+
+
+def _nearest_unit(layers, x, length_of, closed=0.0, guarded=True):
+    """The least |u| / length of all units of these layers, with the gates of x (or this slope where closed)."""
+    A_x, z, nearest = np.eye(len(x)), x, []
+    for W, b in layers:
+        u, A_x = W @ z + b, W @ A_x
+        length = length_of(W, A_x)
+        seen = length > 0 if guarded else length >= 0
+        nearest.extend(np.abs(u[seen]) / length[seen])
+        z, A_x = np.maximum(u, 0), np.where(u > 0, 1.0, closed)[:, None] * A_x
+    return np.min(nearest, initial=np.inf)
+
+
+def _length_in_x(W, A_x):
+    return np.linalg.norm(A_x, axis=1)
+
+
+def distance_with_the_logits(params, x):
+    return _nearest_unit(params, x, _length_in_x)
+
+
+def distance_unguarded(params, x):
+    return _nearest_unit(params[:-1], x, _length_in_x, guarded=False)
+
+
+def distance_as_if_open(params, x):
+    return _nearest_unit(params[:-1], x, _length_in_x, closed=1.0)
+
+
+def distance_in_z(params, x):
+    return _nearest_unit(params[:-1], x, lambda W, A_x: np.linalg.norm(W, axis=1))
+
+
+def distance_by_sums(params, x):
+    return _nearest_unit(params[:-1], x, lambda W, A_x: np.abs(A_x).sum(axis=1))
 
 
 def _skip_pass(params, x, y, gate_of, back):
@@ -775,6 +829,20 @@ def line_constant_signed(w, b, v):
     return max(0.0, *_slopes(w, b, v))
 
 
+def line_constant_beside_the_knots(w, b, v):
+    """A little to both sides of each knot, not between the knots."""
+    knots = -b[w != 0] / w[w != 0] if w.any() else np.zeros(1)
+    beside = np.r_[knots - 0.001, knots + 0.001]
+    return np.abs((beside[:, None] * w + b > 0) @ (v * w)).max()
+
+
+def line_constant_with_infinite_knots(w, b, v):
+    """Keeps the units with w = 0, whose knots are no numbers."""
+    knots = np.unique(-b / w)
+    inside = np.r_[knots[0] - 1, (knots[1:] + knots[:-1]) / 2, knots[-1] + 1]
+    return np.abs((inside[:, None] * w + b > 0) @ (v * w)).max()
+
+
 def line_constant_right_only(w, b, v):
     return abs(_slopes(w, b, v)[-1])
 
@@ -838,7 +906,10 @@ SOLUTIONS = {
     "26.5": glued, "28.6": best_code,
 }  # fmt: skip
 WRONG = {
-    "1.5": [add_all_pairs, add_piece_by_piece, add_merge],
+    "1.5": [
+        add_all_pairs, add_piece_by_piece, add_merge, add_seen_on_a_grid, add_seen_on_a_wide_grid,
+        add_without_the_last,
+    ],
     "2.4": [
         best_groups_of_equal_size, best_groups_by_halving, best_groups_mean, best_groups_level,
         best_groups_shares_ends,
@@ -847,7 +918,10 @@ WRONG = {
     "4.6": [
         skip_gate_of_the_output, skip_forgotten_on_the_way_back, skip_through_the_gate, skip_of_the_sum,
     ],
-    "5.6": [distance_first_layer, distance_halved],
+    "5.6": [
+        distance_first_layer, distance_halved, distance_with_the_logits, distance_unguarded,
+        distance_as_if_open, distance_in_z, distance_by_sums,
+    ],
     "6.4": [wider_tautology, wider_autograd, wider_only_relu, wider_not_in_place, wider_value_masks],
     "9.5": [
         interpolate_first_input, interpolate_sum_of_inputs, interpolate_unsorted,
@@ -867,6 +941,8 @@ WRONG = {
         line_constant_at_knots,
         line_constant_signed,
         line_constant_right_only,
+        line_constant_beside_the_knots,
+        line_constant_with_infinite_knots,
     ],
     "11.6": [
         average_template_of_the_end, average_template_of_1000_points, average_template_first_layer,
