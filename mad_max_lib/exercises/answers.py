@@ -48,11 +48,15 @@ def call(attempt, *arguments, shape=None, like=None, may_be_nan=False):
     except NotImplementedError:
         raise NotAttempted from None
     except Exception as error:
-        raise Wrong(f"your version stopped with {type(error).__name__}: {error}") from None
+        what = str(error).partition("\n")[0]
+        raise Wrong(f"your version stopped with {type(error).__name__}: {what}") from None
     if answer is None:
         raise Wrong("your version returns None. Is a `return` missing?")
     if _state(copies) != before:
-        raise Wrong("your version changes its arguments. Can it work on new arrays instead of `*=` or `+=`?")
+        raise Wrong(
+            "your version changes its arguments. What in it works in place, such as `*=`, `a[0] = ` or "
+            "`a.sort()`, and can it work on new arrays instead?"
+        )
     if like is None:  # of its comparison, since indices may answer for floating arrays
         like = next((argument > 0 for argument in arguments if _is_array(argument)), None)
     if not isinstance(shape, list):
@@ -60,9 +64,11 @@ def call(attempt, *arguments, shape=None, like=None, may_be_nan=False):
     if isinstance(answer, np.ndarray) and answer.ndim > 1 and len(answer) == len(shape):
         answer = list(answer)  # one array of several rows unpacks like several arrays
     if not isinstance(answer, (tuple, list)) or len(answer) != len(shape):
-        raise Wrong(
-            f"{len(shape)} arrays are expected, your version returns {_kind(answer)}. Which are missing?"
-        )
+        counted, off = "", "How does a function return several?"
+        if isinstance(answer, (tuple, list)):
+            counted = f" of {len(answer)}"
+            off = "Which are missing?" if len(answer) < len(shape) else "Which are not asked for?"
+        raise Wrong(f"{len(shape)} arrays are expected, your version returns {_kind(answer)}{counted}. {off}")
     kinds = like if isinstance(like, (list, tuple)) else [like] * len(shape)
     return [value(*part, may_be_nan) for part in zip(answer, shape, kinds, strict=True)]
 
@@ -78,10 +84,17 @@ def value(answer, shape=None, like=None, may_be_nan=False):
     except Exception:
         numbers = False
     if not numbers:
+        if parts := _parts(answer):
+            raise Wrong(
+                f"the answer should have shape {shape}, this is {_kind(answer)} of arrays of shapes "
+                f"{' and '.join(map(str, parts))}. How do they become one array?"
+            )
         raise Wrong(f"the answer should be made of numbers, this is {_kind(answer)}. What should it hold?")
     if shape is not None and array.shape != tuple(shape):
         off = "Which axis is off?"
-        if [n for n in array.shape if n != 1] == [n for n in shape if n != 1]:
+        if sorted(array.shape) == sorted(shape):
+            off = "In which order should the axes stand?"
+        elif [n for n in array.shape if n != 1] == [n for n in shape if n != 1]:
             off = "Which axis of length 1 is " + ("missing?" if array.ndim < len(shape) else "not asked for?")
         raise Wrong(f"the answer should have shape {tuple(shape)}, this one has {array.shape}. {off}")
     if _is_array(like) and _is_floating(like) and array.dtype.kind in "iu":
@@ -92,6 +105,15 @@ def value(answer, shape=None, like=None, may_be_nan=False):
     if np.isnan(array).any() and not may_be_nan:
         raise Wrong(HAS_NAN)
     return array
+
+
+def _parts(answer):
+    """The shapes of the arrays, of different shapes, that were returned in place of one; else none."""
+    try:
+        parts = [np.asarray(part) for part in answer] if isinstance(answer, (tuple, list)) else []
+    except Exception:
+        return []
+    return [part.shape for part in parts] if all(p.ndim and p.dtype.kind in "biuf" for p in parts) else []
 
 
 def _check_kind(answer, like):
@@ -153,5 +175,5 @@ def _state(arguments):
 
 
 def _kind(answer):
-    name = type(answer).__name__
+    name = type(answer).__name__.removeprefix("nd")  # of an ndarray
     return f"{'an' if name[0] in 'aeiou' else 'a'} {name}"

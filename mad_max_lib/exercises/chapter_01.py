@@ -1,6 +1,7 @@
 """Chapter 01, max-affine splines."""
 
 import numpy as np
+from scipy.spatial import ConvexHull, QhullError
 
 from . import ask, call, exercise
 
@@ -88,6 +89,16 @@ def _visible_on_a_grid(a, b):
     return np.unique((np.arange(-50, 51)[:, None] * a + b).argmax(1))
 
 
+def _visible_on_a_wide_grid(a, b):
+    return np.unique((np.linspace(-1000, 1000, 20_001)[:, None] * a + b).argmax(1))
+
+
+def _corners_of_the_hull(a, b):
+    """As the chapter's cell has it."""
+    hull = ConvexHull(np.column_stack([a, b]))
+    return np.unique(hull.simplices[hull.equations[:, 1] > 0])
+
+
 def _positive_part(a, b):
     return np.unique((np.geomspace(1e-4, 1e4, 20001)[:, None] * a + b).argmax(1))
 
@@ -123,6 +134,17 @@ def _higher_number(a, b):
     return len(a) - 1 - visible(a[::-1], b[::-1])
 
 
+def _plain_argsort(a, b):
+    """Of equal lines the one that happens to be sorted first."""
+    order = np.argsort(a)
+    return order[visible(a[order], b[order])]
+
+
+def _numbers_after_sorting(a, b):
+    order = np.lexsort((b, a))
+    return visible(a[order], b[order])
+
+
 def _mask(a, b):
     return np.isin(np.arange(len(a)), visible(a, b))
 
@@ -133,6 +155,15 @@ def _same_lines(got, truth):
     )
 
 
+REPEATED = "you return some numbers more than once. How often should a line be counted?"
+WHICH_EQUAL = "Which of two equal lines was to be counted?"
+AFTER_SORTING = "your numbers count the lines by slope. Which numbers do the same lines have in a and b?"
+HULL_STOPS = (
+    "ConvexHull stops if all points (slope, offset) lie on one line, as for three lines through one point. "
+    "How can the visible lines be found there?"
+)
+
+
 def _which_lines(got, truth, a, b):
     if got.dtype.kind == "b":
         return "your answer holds True and False. How do you come from them to the numbers of the lines?"
@@ -140,39 +171,69 @@ def _which_lines(got, truth, a, b):
         return f"your answer has shape {got.shape} and dtype {got.dtype}. Can slopes be indexed by it?"
     if not np.isin(got, np.arange(len(a))).all():
         return f"you return the number {got.max()}, and there are {len(a)} lines. From where do you count?"
-    lines = f"the lines with slopes {a} and offsets {b}" if len(a) == 3 else f"{len(a)} random lines"
+    if len(np.unique(got)) < len(got):
+        return REPEATED
+    if {*zip(a[got], b[got], strict=True)} == {*zip(a[truth], b[truth], strict=True)}:
+        return f"of {len(a)} lines, some of them equal, you return some twice or by another number. {WHICH_EQUAL}"
+    if len(set(a)) == len(a) and set(got) == set(np.argsort(np.argsort(a))[truth]):
+        return AFTER_SORTING
+    lines = f"the lines with slopes {a} and offsets {b}" if len(a) < 5 else f"{len(a)} random lines"
     missed = len(np.setdiff1d(truth, got))
-    why = "Could a line win on a very short" if missed else "Does each of them win on an"
-    return f"of {lines} you call {got.size} visible and miss {missed} that are. {why} interval?"
+    why = "Does each of them win on an interval?"
+    if missed:
+        why = "Could a line win on a very short interval, or only far outside?"
+    return f"of {lines} you call {got.size} visible and miss {missed} that are. {why}"
 
 
 _rng = np.random.default_rng(0)
-exercise(
+_a = _rng.normal(size=30)  # tangents of u^2 / 2: all visible; each ten times
+_tenfold = _rng.permutation(np.tile([_a, -0.5 * _a**2], 10), axis=1)
+
+
+@exercise(
     "1.2",
     solution=visible,
     cases=[
-        (np.array([-1.0, 0.0, 1.0]), np.array([0.0, -1.0, 0.0])),
+        (np.array([0.0, -1.0, 1.0]), np.array([-1.0, 0.0, 0.0])),  # not sorted
         (np.array([-1.0, 0.0, 1.0]), np.array([0.0, 0.2, 0.0])),
         (np.array([0.0, 0.0, 1.0]), np.array([0.0, 1.0, 0.0])),  # two parallels
         (np.array([-1.0, 0.0, 1.0]), np.zeros(3)),  # three lines through one point
         (np.array([1.0, 1.0, 0.0]), np.array([0.0, 0.0, 5.0])),  # two equal lines
+        # around u = 0.013 one line wins on a short interval, and another one beyond u = 10,000
+        (np.array([0.0, 1.0, -1.0, 1.001]), np.array([1e-4, -0.013, 0.013, -10.013])),
         *_rng.normal(size=(20, 2, 30)),
+        tuple(_tenfold),  # many equal lines, too many for a sort that only happens to be stable
     ],
     wrong={
         _visible_on_a_grid: "of 30 random lines you find too few. Could a line win on a very short interval?",
+        _visible_on_a_wide_grid: "you miss a line that wins on less than a thousandth, or only beyond "
+        "u = 5,000. Which places would a search have to try?",
+        _corners_of_the_hull: HULL_STOPS,
         _all_slopes: "of the lines -u, -1 and u you call all three visible. Where is -1 ever above |u|?",
         _positive_part: "of -u, 0.2 and u you miss the falling line -u. Which line wins far to the left?",
         _no_parallels: "you call the lower of the lines 0 and 1 visible. Which line runs just above it?",
         _touching: "the lines -u, 0 and u meet at 0. How long is the interval on which the level line wins?",
         _higher_number: "of two equal lines you return the other one. Which of them was to be counted?",
+        _plain_argsort: "of equal lines you return the one that your sort puts first. "
+        "Does it leave equal slopes in their order?",
+        _numbers_after_sorting: AFTER_SORTING,
         _mask: _which_lines,
-        _repeated: "you return some numbers more than once. How often should a line be counted?",
+        _repeated: REPEATED,
         _one_pop: "of 30 random lines you find too many. Can one new line hide several earlier ones?",
     },
     otherwise=_which_lines,
     equal=_same_lines,
     any_shape=True,
 )
+def check_1_2(attempt):
+    try:
+        stops = False
+        attempt(np.array([-1.0, 0.0, 1.0]), np.zeros(3))
+    except QhullError:
+        stops = True
+    except Exception:
+        pass  # said when the cases are tried
+    ask(not stops, HULL_STOPS)
 
 
 exercise(
@@ -207,15 +268,27 @@ exercise(
 @exercise("1.5")
 def check_1_5(attempt):
     rng, both = np.random.default_rng(2), [None, None]
-    for R_1, R_2 in [(1, 1), (3, 2), (4, 5), (12, 9)]:
-        a_1, a_2 = (np.sort(rng.normal(size=R)) for R in (R_1, R_2))
-        b_1, b_2 = -0.5 * a_1**2, -0.5 * a_2**2  # tangents of u^2 / 2: all visible
+    for R_1, R_2, wide in [(1, 1, 1), (3, 2, 1), (1, 3, 1), (4, 5, 1), (12, 9, 1), (4, 3, 200), (5, 4, 1e-4)]:
+        a_1, a_2 = (wide * np.sort(rng.normal(size=R)) for R in (R_1, R_2))
+        b_1, b_2 = -0.5 * a_1**2, -0.5 * a_2**2  # tangents of u^2 / 2: all visible, with kinks as wide
         a, b = call(attempt, a_1, b_1, a_2, b_2, shape=both)
-        u = np.linspace(-4, 4, 2001)[:, None]
-        worst = np.abs((u * a + b).max(1) - (u * a_1 + b_1).max(1) - (u * a_2 + b_2).max(1)).max()
         ask(
-            worst < 1e-8,
-            f"your spline differs from the sum by up to {worst:.3g}. What is the slope of a sum?",
+            a.ndim == 1 and a.shape == b.shape,
+            f"slopes {a.shape} and offsets {b.shape} come back. Has each piece one of either?",
+        )
+        ask(
+            len(a),
+            f"for splines of {R_1} and {R_2} pieces you return none. Which line is the sum far outside?",
+        )
+        u = wide * np.linspace(-4, 4, 2001)[:, None]
+        off = np.abs((u * a + b).max(1) - (u * a_1 + b_1).max(1) - (u * a_2 + b_2).max(1))
+        kinks = [-np.diff(b) / np.diff(a) for a, b in ((a_1, b_1), (a_2, b_2))]
+        lost = f"The given splines bend at {np.concatenate(kinks).round(6)}. Where does yours bend?"
+        ask(
+            off.max() < 1e-8 * wide**2,
+            f"for splines of {R_1} and {R_2} pieces yours differs from the sum, most of all at "
+            f"u = {u[off.argmax(), 0]:.3g}, by {off.max():.3g}. "
+            + (lost if 1 < R_1 + R_2 - 1 != len(a) else "What are slope and offset of a sum of two lines?"),
         )
         ask(
             len(a) < R_1 + R_2,
