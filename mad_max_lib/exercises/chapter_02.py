@@ -72,6 +72,10 @@ def _refit_single_point(u, y, codes, R):
     return a, b
 
 
+def _refit_counts_the_codes(u, y, codes, R):
+    return refit(u, y, codes, codes.max() + 1)
+
+
 def _which_piece(got, truth, u, y, codes, R):
     r = int(np.argmin(np.isclose(got[0], truth[0]) & np.isclose(got[1], truth[1])))
     N, line = (codes == r).sum(), f"has slope {got[0][r]:.4g} and offset {got[1][r]:.4g}"
@@ -84,10 +88,17 @@ _rng = np.random.default_rng(1)
 _u = np.sort(_rng.uniform(0.5, 3, 40))
 _codes = np.repeat([0, 2, 3, 4, 5], [15, 15, 7, 2, 1])  # piece 1 owns nothing, piece 5 one point
 _y = np.array([1.0, 0, -2, 0.5, 3, 0])[_codes] * _u + np.array([0.0, 0, 4, 1, 2, 7])[_codes]
-exercise(
+_six = _u, _y, _codes
+FEWER_PIECES = (
+    "R = 7 is given, and the last piece owns no point; you return 6 pieces. "
+    "From where does your version take their number?"
+)
+
+
+@exercise(
     "2.2",
     solution=refit,
-    cases=[(_u, _y, _codes, 6)],
+    cases=[(*_six, 6), (*_six, 7)],
     wrong={
         _refit_through_zero: "points that lie exactly on a line are missed by your piece 2. "
         "May its offset be anything?",
@@ -96,9 +107,13 @@ exercise(
         "Which offset lets it never win?",
         _refit_swapped: "slopes come first, then offsets. In which order do you return them?",
         _refit_single_point: "piece 5 owns a single point. How many points does a line need?",
+        _refit_counts_the_codes: FEWER_PIECES,
     },
     otherwise=_which_piece,
 )
+def check_2_2(attempt):
+    a, _ = call(attempt, *_six, 7, shape=[None, None], may_be_nan=True)
+    ask(a.shape != (6,), FEWER_PIECES)
 
 
 def fit_even(u, y, R):
@@ -123,6 +138,15 @@ def _even_in_number_of_points(u, y, R):
     return hats @ np.linalg.lstsq(hats, y, rcond=None)[0]
 
 
+def _even_between(first, last):
+    def fit(u, y, R):
+        knots = np.linspace(first(u), last(u), R + 1)
+        hats = np.column_stack([np.interp(u, knots, row) for row in np.eye(R + 1)])
+        return hats @ np.linalg.lstsq(hats, y, rcond=None)[0]
+
+    return fit
+
+
 def _even_without_joints(u, y, R):
     knots = np.linspace(u.min(), u.max(), R + 1)
     codes = np.clip(np.searchsorted(knots, u, side="right") - 1, 0, R - 1)
@@ -144,11 +168,17 @@ exercise(
         "How many knots bound a single piece?",
         _even_in_number_of_points: "your knots have equally many points between them. "
         "Are they equally far apart?",
+        _even_between(lambda u: u[0], lambda u: u[-1]): "your knots run from u[0] to u[-1]. "
+        "In which order do the points come?",
+        _even_between(lambda u: -1.0, lambda u: 1.0): "your knots run from -1 to 1. "
+        "Between which places do the points lie here?",
+        _even_between(lambda u: 0.0, lambda u: 1.0): "your knots run from 0 to 1. "
+        "At which places do the first and the last point lie?",
         _even_without_joints: "your pieces are fitted one by one. Do neighbours meet at the knot?",
     },
     otherwise=lambda got, truth, u, y, R: (
         f"with R = {R} your sum of squares is {((got - y) ** 2).sum():.4g}, that of the best spline "
-        f"{((truth - y) ** 2).sum():.4g}. Which unknowns do you solve for?"
+        f"{((truth - y) ** 2).sum():.4g}. Where are your knots, and which unknowns do you solve for?"
     ),
     equal=within(1e-7),
 )
@@ -159,7 +189,7 @@ def check_2_4(attempt):
     rng = np.random.default_rng(5)
 
     def best(u, y, R):
-        return float(call(attempt, u, y, R, shape=()))
+        return float(call(attempt, u, y, R, shape=(), may_be_nan=True))
 
     u, y = np.sort(rng.uniform(-2, 2, 12)), rng.normal(size=12)
     line = np.polyfit(u, y, deg=1)
@@ -176,6 +206,19 @@ def check_2_4(attempt):
     ask(
         np.isclose(one, alone),
         f"one group of twelve points has {one:.4g}. How good is one line there?",
+    )
+
+    three, heights = np.arange(3.0), np.array([0.0, 0, 5])
+    lone = best(three, heights, 2)
+    ask(
+        np.isclose(lone, 0),
+        f"three points with heights 0, 0 and 5 in at most two groups: you return {lone:.4g}. "
+        "How many points must a group have at least?",
+    )
+    few = best(three[:2], heights[:2], 3)
+    ask(
+        np.isclose(few, 0),
+        f"two points in at most three groups: you return {few:.4g}. Must all groups be used?",
     )
 
     places = np.arange(18.0)  # a steep side, a long level bottom, a steep side

@@ -120,6 +120,26 @@ def best_groups_shares_ends(u, y, R):
     return best[N]
 
 
+def best_groups_of_two_or_more(u, y, R):
+    """No group of a single point."""
+    N = len(u)
+    best = np.array([0.0, np.inf, *(_line_squares(u[:j], y[:j]) for j in range(2, N + 1))])
+    for _ in range(R - 1):
+        ways = [[best[i] + _line_squares(u[i:j], y[i:j]) for i in range(j - 1)] for j in range(N + 1)]
+        best = np.array([min([best[j], *ways[j]]) for j in range(N + 1)])
+    return best[N]
+
+
+def best_groups_all_used(u, y, R):
+    """Exactly R groups, none of them empty."""
+    N = len(u)
+    best = np.array([np.inf, *(_line_squares(u[:j], y[:j]) for j in range(1, N + 1))])
+    for _ in range(R - 1):
+        ways = [[best[i] + _line_squares(u[i:j], y[i:j]) for i in range(1, j)] for j in range(N + 1)]
+        best = np.array([min(way, default=np.inf) for way in ways])
+    return best[N]
+
+
 def top_two(D):
     pairs = list(combinations(range(D), 2))
     A = np.zeros((1, len(pairs), D))
@@ -169,7 +189,7 @@ def distance_halved(params, x):
 
 
 def _nearest_unit(layers, x, length_of, closed=0.0, guarded=True):
-    """The least |u| / length of all units of these layers, with the gates of x (or this slope where closed)."""
+    """The least |u| / length of the units of these layers; a closed unit passes this part of its slope on."""
     A_x, z, nearest = np.eye(len(x)), x, []
     for W, b in layers:
         u, A_x = W @ z + b, W @ A_x
@@ -912,7 +932,7 @@ WRONG = {
     ],
     "2.4": [
         best_groups_of_equal_size, best_groups_by_halving, best_groups_mean, best_groups_level,
-        best_groups_shares_ends,
+        best_groups_shares_ends, best_groups_of_two_or_more, best_groups_all_used,
     ],
     "3.6": [top_two_ordered_pairs, top_two_twice_the_largest, top_two_flat, top_two_neighbours],
     "4.6": [
