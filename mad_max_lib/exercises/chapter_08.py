@@ -77,9 +77,9 @@ exercise(
         f"{(got != truth).sum()} of the seven answers differ from what the theorem says. "
         "For which network is each condition on weights and on units met?"
     ),
-    why="Networks 1, 2 and 5 meet all conditions: layer 1, the biases and skips from the input are free. "
-    "In 3 a unit of layer 2 falls, in 4 and 7 a later weight may be negative, in 6 a unit of layer 2 "
-    "is not convex.",
+    why="Networks 1, 2 and 5 meet all conditions. Weights of layer 1, biases and skips from the input "
+    "may have any sign. In 3 the unit of layer 2 falls to the left of 0, in 6 the unit of layer 2 is not "
+    "convex, and in 4 and 7 later weights may be negative.",
 )
 
 
