@@ -174,7 +174,7 @@ def _which_lines(got, truth, a, b):
     if len(np.unique(got)) < len(got):
         return REPEATED
     if {*zip(a[got], b[got], strict=True)} == {*zip(a[truth], b[truth], strict=True)}:
-        return f"of {len(a)} lines, some of them equal, you return some twice or by another number. {WHICH_EQUAL}"
+        return f"of {len(a)} lines, some equal, you return some twice or by another number. {WHICH_EQUAL}"
     if len(set(a)) == len(a) and set(got) == set(np.argsort(np.argsort(a))[truth]):
         return AFTER_SORTING
     lines = f"the lines with slopes {a} and offsets {b}" if len(a) < 5 else f"{len(a)} random lines"

@@ -193,7 +193,7 @@ def check_10_4(attempt):
     zero = call(attempt, np.array([1.0, 0.0]), np.array([0.0, 0.0]), np.array([5.0, 1.0]), shape=())
     ask(
         np.isclose(zero, 5),
-        f"5 relu(u) + relu(0) has the constant 5, you return {zero:g}. Where is the knot of a ReLU with w = 0?",
+        f"5 relu(u) + relu(0) has the constant 5, you return {zero:g}. Has a ReLU with w = 0 a knot?",
     )
     level = call(attempt, np.zeros(2), np.array([1.0, -1.0]), np.array([2.0, 3.0]), shape=())
     ask(level == 0, f"with all w = 0 the function is constant; you return {level:g}. Which knots has it?")
