@@ -5,7 +5,7 @@ from math import comb
 import numpy as np
 
 from ..splines.maso import MASO
-from . import ask, call, exercise
+from . import Wrong, ask, call, exercise
 
 
 def all_scores(x, A, B):
@@ -42,7 +42,7 @@ _A, _B, _x = _rng.normal(size=(2, 3, 4)), _rng.normal(size=(2, 3)), _rng.normal(
 exercise(
     "3.1",
     solution=all_scores,
-    cases=[(_x[:1], _A, _B), (_x, _A, _B)],  # also one input, whose axis must stay
+    cases=[(_x, _A, _B), (_x[:1], _A, _B)],  # also one input, whose axis must stay
     wrong={
         _scores_no_offset: "at x = 0 all your scores are zero. What should they be there?",
         _scores_minus_offset: "your scores at x = 0 have the wrong sign. What does the definition do with B?",
@@ -106,6 +106,23 @@ def _conv_one_step_a_row(kernel, H, W):
     return np.array([np.roll(first, n) for n in range(1 + len(others))])
 
 
+def _conv_row_range_for_both(kernel, H, W):
+    h, w = kernel.shape
+    C = conv_matrix(kernel, H, W).reshape(H - h + 1, W - w + 1, H * W)
+    return C[:, : H - h + 1].reshape(-1, H * W)
+
+
+def _conv_ranges_exchanged(kernel, H, W):
+    h, w = kernel.shape
+    rows = []
+    for i in range(W - w + 1):
+        for j in range(H - h + 1):
+            row = np.zeros((H, W))
+            row[i : i + h, j : j + w] = kernel
+            rows.append(row.ravel())
+    return np.array(rows)
+
+
 def _conv_in_a_run(kernel, H, W):
     h, w = kernel.shape
     C = conv_matrix(kernel, H, W)
@@ -125,13 +142,18 @@ def _which_output(got, truth, kernel, H, W):
     )
 
 
-exercise(
+BESIDE = "How often does the kernel fit side by side, and how often one below another?"
+
+
+@exercise(
     "3.3",
     solution=conv_matrix,
     cases=[
         (np.array([[1.0, 2.0], [3.0, 4.0]]), 3, 3),
         (np.array([[0.25, 0.5, 1.0], [2.0, 4.0, 8.0]]), 4, 5),
         (np.array([[1.5, 2.0], [3.0, 4.0]]), 2, 2),  # one window: one row, whose axis must stay
+        (np.array([[1.0, 2.0], [3.0, 4.0]]), 3, 5),  # more windows side by side than one below another
+        (np.array([[1.0, 2.0], [3.0, 4.0]]), 5, 3),
     ],
     wrong={
         _conv_turned: "your kernel is turned by 180 degrees. "
@@ -139,6 +161,9 @@ exercise(
         _conv_pixels_by_columns: "laid out as an image, your rows have rows and columns exchanged. "
         "Which pixel is number 1?",
         _conv_outputs_by_columns: "all your rows occur, in another order. Which window is output number 1?",
+        _conv_row_range_for_both: "for a kernel of 2 x 2 on 3 x 5 pixels you return 4 rows for 8 windows. "
+        + BESIDE,
+        _conv_ranges_exchanged: "your version runs for 3 x 3 pixels and stops for 3 x 5. " + BESIDE,
         _conv_one_step_a_row: "each of your rows is the row above, moved by one. "
         "Is this right where the window jumps to the next line of the image?",
         _conv_in_a_run: "the entries of your kernel lie side by side in one run. "
@@ -146,83 +171,136 @@ exercise(
     },
     otherwise=_which_output,
 )
+def check_3_3(attempt):
+    kernel = np.array([[1.0, 2.0], [3.0, 4.0]])
+    call(attempt, kernel, 3, 3, shape=(4, 9), like=kernel, may_be_nan=True)
+    for H, W in ((3, 5), (5, 3)):
+        try:
+            got = call(attempt, kernel, H, W, like=kernel, may_be_nan=True)
+        except Wrong:
+            got = None
+        ask(got is not None, f"your version runs for 3 x 3 pixels and stops for {H} x {W}. {BESIDE}")
+        ask(
+            got.ndim != 2 or len(got) == 8,
+            f"for a kernel of 2 x 2 on {H} x {W} pixels you return {len(got)} rows for 8 windows. {BESIDE}",
+        )
 
 
-def after(A, B, W, b):
+def with_skip(A, B, W, b):
+    skip = np.eye(len(A))[:, None]  # (K, 1, K): e_k for all pieces of unit k
+    return A @ W + skip, B + A @ b
+
+
+def _skip_forgotten(A, B, W, b):
     return A @ W, B + A @ b
 
 
-def _after_no_bias(A, B, W, b):
-    return A @ W, B
+def _skip_no_bias(A, B, W, b):
+    return with_skip(A, B, W, b)[0], B
 
 
-def _after_transposed(A, B, W, b):
-    return A @ W.T, B + A @ b
+def _skip_transposed(A, B, W, b):
+    return with_skip(A, B, W.T, b)
 
 
-def _after_bias_as_is(A, B, W, b):
-    return A @ W, B + b[: A.shape[0], None]
+def _skip_bias_as_is(A, B, W, b):
+    return with_skip(A, B, W, b)[0], B + b[: A.shape[0], None]
 
 
-def _after_minus(A, B, W, b):
-    return A @ W, B - A @ b
+def _skip_minus(A, B, W, b):
+    return with_skip(A, B, W, b)[0], B - A @ b
+
+
+def _skip_before_the_map(A, B, W, b):
+    A = A + np.eye(len(A))[:, None]
+    return A @ W, B + A @ b
+
+
+def _skip_ones(A, B, W, b):
+    return A @ W + 1, B + A @ b
+
+
+def _skip_pieces_in_turn(A, B, W, b):
+    """np.eye(K) as it is, where R = K: piece r gets e_r."""
+    return A @ W + np.eye(len(A)), B + A @ b
 
 
 _rng = np.random.default_rng(0)
-_case = [_rng.normal(size=shape) for shape in ((3, 4, 3), (3, 4), (3, 3), 3)]
+_case = [_rng.normal(size=shape) for shape in ((3, 3, 3), (3, 3), (3, 3), 3)]  # K = R = D, so much fits
+_wide = [_rng.normal(size=shape) for shape in ((3, 4, 5), (3, 4), (5, 3), 5)]
 
 
 @exercise(
     "3.4",
-    solution=after,
+    solution=with_skip,
     cases=[_case],
     wrong={
-        _after_no_bias: "the offsets have not changed. What does piece (k, r) give at x = 0 now?",
-        _after_transposed: "your slopes use W the wrong way round. "
-        "W is square here; would it fit with shape (3, 2)?",
-        _after_bias_as_is: "you add b to the offsets as it is. "
+        _skip_forgotten: "these are slopes and offsets of S(W x + b) alone. "
+        "What does adding x_k do to a piece of unit k?",
+        _skip_no_bias: "the offsets have not changed. What does piece (k, r) give at x = 0 now?",
+        _skip_transposed: "your slopes use W the wrong way round. "
+        "W is square here; would it fit with shape (5, 3)?",
+        _skip_bias_as_is: "you add b to the offsets as it is. "
         "Every piece weighs its entries in its own way; with which weights?",
-        _after_minus: "your offsets move the wrong way. What does piece (k, r) give at x = 0 now?",
+        _skip_minus: "your offsets move the wrong way. What does piece (k, r) give at x = 0 now?",
+        _skip_before_the_map: "your unit k adds entry k of W x + b. Which vector is to be added?",
+        _skip_ones: "to each output you add the sum of all entries of x. Which of them belongs to output k?",
+        _skip_pieces_in_turn: "what you add to a slope depends on its piece r. "
+        "Does the entry x_k depend on the piece that wins?",
     },
     otherwise=lambda got, truth, *_: (
-        "the slopes are off. What multiplies x in <a, W x + b>?"
+        "the slopes are off. What multiplies x in <a, W x + b>, and what in x_k?"
         if not np.allclose(got[0], truth[0])
-        else "the offsets are off. What is left of <a, W x + b> at x = 0?"
+        else "the offsets are off. What is left of <a, W x + b> + x_k at x = 0?"
     ),
 )
 def check_3_4(attempt):
-    A, B, W, b = _case
-    new_A, _ = call(attempt, A, B, W, b, shape=[A.shape, B.shape])
-    if np.allclose(new_A, A @ W):  # else the square W, below, says more
-        new_A, _ = call(attempt, A, B, W[:, :2], b, shape=[(3, 4, 2), (3, 4)])
+    got = call(attempt, *_case, shape=[(3, 3, 3), (3, 3)])
+    if all(map(np.allclose, got, with_skip(*_case))):  # else these square arrays, below, say more
+        try:
+            got = call(attempt, *_wide, shape=[(3, 4, 3), (3, 4)])
+        except Wrong:
+            got = None
         ask(
-            np.allclose(new_A, A @ W[:, :2]),
-            "right for a square W, but not for one of shape (3, 2). How many inputs are there then?",
+            got is not None and all(map(np.allclose, got, with_skip(*_wide))),
+            "right for K = R = D = 3, but not for A of shape (3, 4, 5) and W of shape (5, 3). "
+            "Which of your axes have the right length by chance?",
         )
+
+
+def _which_units(got, truth):
+    off = got.astype(bool) != truth.astype(bool)
+    accepted, rejected = (off & ~truth.astype(bool)).any(), (off & truth.astype(bool)).any()
+    one = "one of your six answers is" if off.sum() == 1 else f"{off.sum()} of your six answers are"
+    questions = ["Which of the functions that you accept rises above one of its chords"] if accepted else []
+    questions += ["which of those that you reject can be written as one maximum"] if rejected else []
+    asked = ", and ".join(questions)
+    return f"{one} not right yet. {asked[0].upper()}{asked[1:]}?"
 
 
 exercise(
     "3.5",
-    solution=[True, False, True, False, False, True],
+    solution=[True, False, True, True, False, True],
     wrong={
-        (True, False, True, True, False, True): "you accept a unit that is smooth everywhere. "
-        "How many affine pieces would it need?",
-        (True, True, True, False, False, True): "you accept a unit that is constant at large inputs. "
+        (False, False, True, True, False, True): "you reject one that is written as the definition has it. "
+        "Must a piece depend on the input?",
+        (True, False, True, False, False, True): "you reject two layers in a row. "
+        "Sketch these two: does their graph bend downwards somewhere?",
+        (True, False, True, False, True, True): _which_units,  # two errors
+        (True, True, True, True, False, True): "you accept a unit that is constant at large inputs. "
         "Does the chord from -6 to 18 lie above its graph?",
-        (True, False, False, False, False, True): "there is one more. "
+        (True, False, False, True, False, True): "there is one more. "
         "What do max(p, q) + max(r, s) and a maximum of the four sums have in common?",
-        (True, False, True, False, False, False): "there is one more. "
+        (True, False, True, True, False, False): "there is one more. "
         "What becomes of the two pieces of a maximum when one affine function is added to it?",
-        (True, False, True, False, True, True): "you accept a maximum minus a maximum. "
+        (True, False, True, True, True, True): "you accept a maximum minus a maximum. "
         "How does it bend along a line on which the first one is constant?",
     },
-    otherwise=lambda got, truth: (
-        f"{int((got.astype(bool) != truth.astype(bool)).sum())} of your six answers are not right yet. "
-        "Which units have a chord below their graph, and which have no finite list of pieces?"
-    ),
+    otherwise=_which_units,
     why="a is a maximum of affine functions as it stands. "
     "c is the maximum of x1 + x1, x1 - x1, x2 + x1 and x2 - x1. f adds -x2 to both pieces of |x1|. "
-    "b bends downwards at 6, e along x1 = 0, and d, though convex, is nowhere affine.",
+    "d is the maximum of 0, -1 and 2u - 1, since the weight between its layers is positive. "
+    "b bends downwards at 6, and e does along x1 = 0.",
 )
 
 
@@ -230,15 +308,16 @@ exercise(
 def check_3_6(attempt):
     rng, pieces = np.random.default_rng(2), {}
     for D in (2, 3, 4, 6):
-        A, B = call(attempt, D, shape=[None, None], like=np.zeros(1))
+        A, B = call(attempt, D, shape=[None, None], like=np.zeros(1) > 0)  # may be integers
         ask(
             A.ndim == 3 and A.shape[::2] == (1, D) and B.shape == A.shape[:2],
             f"for D = {D} slopes (1, R, {D}) and offsets (1, R) are expected, got {A.shape} and {B.shape}. "
             "What do the axes mean?",
         )
+        ask(A.shape[1], f"for D = {D} your unit has no piece. How many sums of two entries are there?")
         x, pieces[D] = rng.normal(size=(500, D)), A.shape[1]
         ask(
-            np.allclose(MASO(A, B)(x)[:, 0], np.sort(x, axis=1)[:, -2:].sum(1)),
+            np.allclose(MASO(A.astype(float), B.astype(float))(x)[:, 0], np.sort(x, axis=1)[:, -2:].sum(1)),
             f"for D = {D} your unit is not the sum of the two largest entries. "
             "Which sums of two entries compete?",
         )

@@ -148,6 +148,11 @@ def top_two(D):
     return A, np.zeros((1, len(pairs)))
 
 
+def top_two_one_short(D):
+    A, B = top_two(D)
+    return A[:, :-1], B[:, :-1]
+
+
 def top_two_ordered_pairs(D):
     A, B = top_two(D)
     return np.concatenate([A, A], axis=1), np.concatenate([B, B], axis=1)
@@ -934,7 +939,10 @@ WRONG = {
         best_groups_of_equal_size, best_groups_by_halving, best_groups_mean, best_groups_level,
         best_groups_shares_ends, best_groups_of_two_or_more, best_groups_all_used,
     ],
-    "3.6": [top_two_ordered_pairs, top_two_twice_the_largest, top_two_flat, top_two_neighbours],
+    "3.6": [
+        top_two_ordered_pairs, top_two_twice_the_largest, top_two_flat, top_two_neighbours,
+        top_two_one_short,
+    ],
     "4.6": [
         skip_gate_of_the_output, skip_forgotten_on_the_way_back, skip_through_the_gate, skip_of_the_sum,
     ],
