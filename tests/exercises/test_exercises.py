@@ -134,8 +134,8 @@ def change_argument(x):
         ),
         ("99.4", lambda x: (x, x), "correct"),
         ("99.4", lambda x: x, "2 arrays are expected, your version returns an array. How"),
-        ("99.4", lambda x: (x,), "2 arrays are expected, your version returns a tuple of 1. Which are missing"),
-        ("99.4", lambda x: (x,) * 3, "2 arrays are expected, your version returns a tuple of 3. Which are not"),
+        ("99.4", lambda x: (x,), "2 arrays are expected, your version returns a tuple of 1. Which are"),
+        ("99.4", lambda x: (x,) * 3, "2 arrays are expected, your version returns a tuple of 3. Which are"),
         (
             "99.2",
             (np.zeros((2, 2)), [0, 3]),
