@@ -900,6 +900,44 @@ def interpolate_sum_of_inputs(x, y):
     return np.tile(w, (1, x.shape[1])), b, v, c
 
 
+def interpolate_powers_of_ten(x, y, base=10.0):
+    powers = base ** np.arange(x.shape[1])
+    w, b, v, c = interpolate_first_input((x @ powers)[:, None], y)
+    return w * powers, b, v, c
+
+
+def interpolate_powers_of_a_thousand(x, y):
+    return interpolate_powers_of_ten(x, y, base=1000.0)
+
+
+def interpolate_wrong_sign(x, y):
+    w, b, v, c = interpolate(x, y)
+    return w, -b, v, c
+
+
+def interpolate_random_features(x, y):
+    rng, K = np.random.default_rng(1), len(y) - 1
+    w, b = rng.normal(size=(K, x.shape[1])), rng.normal(size=K)
+    layer = np.column_stack([np.maximum(x @ w.T + b, 0), np.ones(K + 1)])
+    fitted = np.linalg.lstsq(layer, y, rcond=None)[0]
+    return w, b, fitted[:K], fitted[K]
+
+
+def interpolate_constant_first(x, y):
+    w, b, v, c = interpolate(x, y)
+    return c, w, b, v
+
+
+def interpolate_constant_in_an_array(x, y):
+    w, b, v, c = interpolate(x, y)
+    return w, b, v, np.array([c])
+
+
+def interpolate_two_or_more(x, y):
+    w, b, v, c = interpolate(x, y)
+    return w, b, v, c + 0 * v[0]
+
+
 def interpolate_unsorted(x, y):
     place = x @ np.random.default_rng(0).normal(size=x.shape[1])
     slopes = np.diff(y) / np.diff(place)
@@ -954,6 +992,9 @@ WRONG = {
     "9.5": [
         interpolate_first_input, interpolate_sum_of_inputs, interpolate_unsorted,
         interpolate_slopes_as_weights, interpolate_constant_of_the_first, interpolate_one_too_many,
+        interpolate_powers_of_ten, interpolate_powers_of_a_thousand, interpolate_wrong_sign,
+        interpolate_random_features, interpolate_constant_first, interpolate_constant_in_an_array,
+        interpolate_two_or_more,
     ],
     "8.5": [maximum_network_subtracts_the_first, maximum_network_adds_the_first, maximum_network_negative],
     "7.4": [
