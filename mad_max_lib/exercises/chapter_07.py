@@ -1,5 +1,7 @@
 """Chapter 07, affine maps of CNNs, residual and recurrent networks."""
 
+import time
+
 import numpy as np
 
 from . import ask, call, close, exercise
@@ -29,13 +31,26 @@ def _pooled_first_gates(q, winners):
     return np.eye(len(q))[winners] * q[: len(winners), None]
 
 
-exercise(
+def _pooled_whole_numbers(q, winners):
+    return pooled_gates(q, winners).astype(int)
+
+
+def _pooled_truth_values(q, winners):
+    return pooled_gates(q, winners).astype(bool)
+
+
+_FLOATS = "floating-point numbers are asked for, and your array holds {}. Where does it get its dtype from?"
+_KINDS = {"i": _FLOATS.format("whole numbers"), "b": _FLOATS.format("truth values")}
+_windows = [
+    (np.array([0.0, 1, 1, 0, 0, 0, 1, 0]), np.array([1, 4, 6])),
+    (np.array([1.0, 0, 1, 1]), np.array([3, 0])),
+]
+
+
+@exercise(
     "7.1",
     solution=pooled_gates,
-    cases=[
-        (np.array([0.0, 1, 1, 0, 0, 0, 1, 0]), np.array([1, 4, 6])),
-        (np.array([1.0, 0, 1, 1]), np.array([3, 0])),
-    ],
+    cases=_windows,
     wrong={
         _pooled_without_gates: "this is the pooling alone, P. "
         "What should stand in the row of a window whose winner's gate is closed?",
@@ -43,14 +58,20 @@ exercise(
         "How does one set one entry in each row?",
         _pooled_gates_alone: "each of your rows holds all gates. "
         "How many units does one pooled number take its value from?",
-        _pooled_first_gates: "row k is multiplied by gate number k of all the units. "
-        "Whose gate belongs to window k?",
+        _pooled_first_gates: "row j is multiplied by gate number j of all the units. "
+        "Whose gate belongs to window j?",
+        _pooled_whole_numbers: _KINDS["i"],
+        _pooled_truth_values: _KINDS["b"],
     },
     otherwise=lambda got, truth, q, winners: (
         f"for the gates {q.astype(int).tolist()} and the winners {winners.tolist()} the matrix has other "
-        "entries. What does its row k do to the numbers of all units?"
+        "entries. What does its row j do to the numbers of all units?"
     ),
 )
+def check_7_1(attempt):
+    q, winners = _windows[0]
+    kind = call(attempt, q, winners, shape=(len(winners), len(q)), may_be_nan=True).dtype.kind
+    ask(kind not in "iub", _KINDS["b" if kind == "b" else "i"])
 
 
 def preactivation_block(z, W_1, b_1, W_2, b_2):
@@ -89,6 +110,20 @@ def _pre_first_offset_only(z, W_1, b_1, W_2, b_2):
     return A, b - b_2
 
 
+def _pre_skip_of_ones(z, W_1, b_1, W_2, b_2):
+    A, b = preactivation_block(z, W_1, b_1, W_2, b_2)
+    return A - np.eye(len(z)) + 1, b
+
+
+def _pre_relu_of_offset(z, W_1, b_1, W_2, b_2):
+    return preactivation_block(z, W_1, b_1, W_2, b_2)[0], W_2 @ np.maximum(b_1, 0) + b_2
+
+
+def _pre_gated_relu_of_offset(z, W_1, b_1, W_2, b_2):
+    q_2 = W_1 @ np.maximum(z, 0) + b_1 > 0
+    return preactivation_block(z, W_1, b_1, W_2, b_2)[0], W_2 @ (q_2 * np.maximum(b_1, 0)) + b_2
+
+
 def _pre_upper_tie(z, W_1, b_1, W_2, b_2):
     Q_1 = np.diag(1.0 * (z >= 0))
     Q_2 = np.diag(1.0 * (W_1 @ np.maximum(z, 0) + b_1 >= 0))
@@ -101,7 +136,7 @@ _W_1, _W_2 = _rng.normal(size=(2, 5, 5))
 exercise(
     "7.2",
     solution=preactivation_block,
-    cases=[(_z, _W_1, _b_1, _W_2, _b_2), (np.array([0.0, 1, -1, 2, 0]), _W_2, _b_2, _W_1, _b_1)],
+    cases=[(_z, _W_1, _b_1, _W_2, _b_2), (np.array([0.0, 1, -1, 2, 0]), _W_1, _b_1, _W_2, _b_2)],
     wrong={
         _pre_no_skip: "the branch is right. What else does the block add to its output?",
         _pre_gated_skip: "your skip stops where z is negative. Does the skip pass a ReLU in this block?",
@@ -111,11 +146,23 @@ exercise(
         _pre_open_offset: "the matrix is right, and the constant is that of a block with all gates open. "
         "What does the first bias have to pass?",
         _pre_first_offset_only: "the matrix is right, and one constant is missing. Which bias is added last?",
+        _pre_skip_of_ones: "the branch is right, and your skip adds 1 to each of its entries. "
+        "Which matrix leaves every z as it is?",
+        _pre_relu_of_offset: "the matrix is right, and your vector has the ReLU of b_1. "
+        "Does the second ReLU act on b_1 alone, and what decides its gates?",
+        _pre_gated_relu_of_offset: "the matrix is right. In your vector b_1 passes gates and loses its "
+        "negative entries too. Does an open gate do that to a number?",
         _pre_upper_tie: "where the input of a ReLU is exactly 0, your gate is 1. "
         "Which gate does the text give it?",
     },
-    otherwise="matrix and vector are not both the block's. "
-    "What are they if both ReLUs are left out, and where do the gates come in?",
+    otherwise=lambda got, truth, *case: (
+        "the matrix is right, the vector is not. Which of the two biases is added where, and what follows it?"
+        if close(got[0], truth[0])
+        else "the vector is right, the matrix is not. What does z meet on each of its two ways to the output?"
+        if close(got[1], truth[1])
+        else "neither the matrix nor the vector is the block's. "
+        "What are they if both ReLUs are left out, and where do the gates come in?"
+    ),
 )
 
 
@@ -156,10 +203,16 @@ def _all_at_once(blocks, W_head, t=1.0, gated=True):
 @exercise("7.4")
 def check_7_4(attempt):
     rng = np.random.default_rng(4)
-    for widths in ([4, 4, 4, 4], [5, 3, 4], [3] * 17):
+    for widths in ([4, 4, 4, 4], [5, 3, 4], [3] * 17, [3] * 21, [3] * 41):
         blocks, W_head = _random_blocks(widths, rng)
         n, D = len(blocks), widths[0]
+        start = time.process_time()
         got = call(attempt, blocks, W_head, shape=(n + 1, 3, D), like=W_head)
+        ask(  # half a second for all paths of 16 blocks one by one, or of 20 in one array
+            n not in (16, 20) or time.process_time() - start < 0.1,
+            f"for {n} blocks your version takes long, and it is tried on 40. "
+            "By what does the number of your products grow with each block?",
+        )
         total, whole = got.sum(0), _all_at_once(blocks, W_head)
         ask(
             not close(total, _all_at_once(blocks, W_head, gated=False)),
@@ -212,6 +265,13 @@ def _memory_no_gates(W_rec, gates, t):
     return np.linalg.matrix_power(W_rec, len(gates) - t)
 
 
+def _memory_gates_on_columns(W_rec, gates, t):
+    M = np.eye(len(W_rec))
+    for gate in gates[t:]:
+        M = gate * (W_rec @ M)
+    return M
+
+
 def _memory_gate_first(W_rec, gates, t):
     M = np.eye(len(W_rec))
     for gate in gates[t:]:
@@ -232,9 +292,13 @@ exercise(
         "Which steps lie after step t?",
         _memory_no_gates: "this is a power of W_rec, the same for all inputs. Where do the gates come in?",
         _memory_reversed: "the right factors stand in the wrong order. Which of them meets the state first?",
-        _memory_gate_first: "the gates act before the matrix of their own step. What does a ReLU act on?",
+        _memory_gate_first: "each step's gates multiply the columns of W_rec, so they act before it. "
+        "What does a ReLU act on?",
+        _memory_gates_on_columns: "each step's gates multiply the columns of your product. "
+        "Along which axis of a matrix does NumPy lay out a vector, and which should your gates multiply?",
     },
     otherwise=lambda got, truth, W_rec, gates, t: (
-        f"the product is off for t = {t} of {len(gates)} steps. Which factors does it have there?"
+        f"the product is off for t = {t} of {len(gates)} steps. "
+        "Which factors should it have there, in which order, and what does each do to a column of the next?"
     ),
 )

@@ -828,6 +828,15 @@ def by_branches_by_the_last(blocks, W_head):
     return np.stack([skips, *found[::-1]])
 
 
+def by_branches_listed(blocks, W_head):
+    """All paths one by one."""
+    paths = [(0, W_head)]
+    for Q, W, _, W_skip in reversed(blocks):
+        QW = Q @ W
+        paths = [(k + taken, M @ (QW if taken else W_skip)) for k, M in paths for taken in (0, 1)]
+    return np.stack([sum(M for n, M in paths if n == k) for k in range(len(blocks) + 1)])
+
+
 def line_constant(w, b, v):
     """By the changes of slope at the knots, those of coinciding knots added up first."""
     if not w.any():
@@ -999,7 +1008,7 @@ WRONG = {
     "8.5": [maximum_network_subtracts_the_first, maximum_network_adds_the_first, maximum_network_negative],
     "7.4": [
         by_branches_from_the_other_end, by_branches_without_gates, by_branches_first_blocks_only,
-        by_branches_by_the_last,
+        by_branches_by_the_last, by_branches_listed,
     ],
     "16.6": [
         count_regions_by_formula, count_regions_of_the_plane, count_regions_in_floats,
