@@ -5,6 +5,7 @@ import torch
 import torch.nn.functional as F
 
 from . import ask, call, exercise, within
+from .answers import Wrong, value
 
 
 def held_at_zero(W_1, b_1, W_2, b_2, gates):
@@ -65,29 +66,68 @@ def _leaky_output(u, slope):
     return F.leaky_relu(u, slope)
 
 
-exercise(
+def _leaky_converted_late(u, slope):
+    return torch.where(u > 0, 1.0, slope).to(u.dtype)
+
+
+def _leaky_maximum(u, slope):
+    return (u > 0).to(u.dtype).clamp(min=slope)
+
+
+_LEAKY = [
+    (torch.from_numpy(np.random.default_rng(1).normal(size=(5, 4))), 0.1),
+    (torch.zeros(1, 2).double(), 0.1),
+    (torch.from_numpy(np.random.default_rng(2).normal(size=(3, 4))), -1.0),
+    (torch.from_numpy(np.random.default_rng(2).normal(size=(3, 4))), 2.0),
+]
+
+
+@exercise(
     "6.2",
     solution=leaky_factors,
-    cases=[
-        (torch.from_numpy(np.random.default_rng(1).normal(size=(5, 4))), 0.1),
-        (torch.zeros(1, 2).double(), 0.1),
-    ],
+    cases=_LEAKY,
     wrong={
+        _leaky_maximum: "the factors are right for slopes from 0 to 1. With the slope -1 the unit is |u|: by "
+        "what does it multiply a negative number?",
         _leaky_output: "that is the output of the leaky ReLU. By what was each entry of u multiplied?",
         _leaky_closed: "these are the gates of a ReLU. What does a leaky ReLU let through below zero?",
         _leaky_swapped: "positive entries are made smaller and negative ones kept. Which side leaks?",
-        _leaky_single: "the factors are right to 8 digits only. Which dtype did your constants have?",
+        _leaky_single: "",  # both told by the check
+        _leaky_converted_late: "",
         _leaky_upper_tie: "at u = 0 your factor is 1. Which one does the text ask for?",
     },
     otherwise="the factors times u are not the leaky ReLU of u. Which two values should occur?",
     equal=within(1e-12),
 )
+def check_6_2(attempt):
+    for u, slope in _LEAKY:
+        got, truth = call(attempt, u, slope, shape=u.shape, may_be_nan=True), leaky_factors(u, slope).numpy()
+        if np.allclose(got, truth, 1e-6, 0):
+            ask(
+                got.dtype == truth.dtype,
+                f"the numbers are right to 8 digits, in {got.dtype}, and u is {truth.dtype}. "
+                "Which dtype did your constants have?",
+            )
+            ask(
+                np.allclose(got, truth, 1e-12, 0),
+                f"your factors have the dtype of u, but for a slope of {slope:g} only 8 digits are right. In "
+                "which dtype was the slope before you converted the result?",
+            )
 
 
-exercise(
+def _one_for_each(attempt, what):
+    got = value(attempt)
+    ask(
+        got.shape == (6,) and np.isin(got, (0, 1)).all(),
+        f"six numbers are expected, one for each place in the list, and each of them 1 or 0. {what}",
+    )
+
+
+@exercise(
     "6.3",
     solution=[1, 0, 1, 0, 0, 1],
     wrong={
+        (1, 3, 6): "",  # told by the check
         (1, 0, 0, 0, 0, 1): "f has a second region, in which it is zero. Where does the pair give zero, too?",
         (0, 0, 0, 0, 0, 0): "the pair is wrong in both regions. Can a wrong pair give the right number "
         "at a single input?",
@@ -98,28 +138,34 @@ exercise(
     why="The pair gives the first coordinate, 1, 2, 0, 1, -1, 3, and f gives 1, 1, 0, 0, 1, 3. They "
     "agree where one coordinate is 0 and the other is not negative.",
 )
+def check_6_3(attempt):
+    _one_for_each(attempt, "At which of the inputs is the test passed?")
 
 
-exercise(
+@exercise(
     "6.5",
     solution=[1, 1, 0, 0, 1, 0],
     wrong=dict(
         zip(
-            [(1, 0, 0, 0, 1, 0), (1, 1, 0, 1, 1, 0), (1, 1, 0, 0, 0, 0), (1, 1, 0, 0, 1, 1)],
+            [(1, 0, 0, 0, 1, 0), (1, 1, 0, 1, 1, 0), (1, 1, 0, 0, 0, 0), (1, 1, 0, 0, 1, 1), (1, 2, 5)],
             [
                 "this is what the library accepts. Can a function that it refuses be piecewise affine?",
                 "the pieces are affine in all of yours. Do they meet everywhere?",
                 "the order of the numbers changes from place to place. Do their sorted values jump there?",
                 "in one of yours x stands above and below the line. Is such a quotient affine between kinks?",
+                "",  # told by the check
             ],
             strict=True,
         )
     ),
     otherwise="take one formula at a time, and let one number move. Is the result straight between kinks, "
     "and does it jump?",
-    why="The second is the ReLU, although the library refuses it. The third is quadratic, the fourth jumps "
-    "at 0. The sorted numbers are continuous, on each region a permutation of x. The sixth is a quotient.",
+    why="The second is |x|, although the library refuses the square inside it. The third is quadratic, the "
+    "fourth jumps at 0. The sorted numbers are continuous, on each region a permutation of x. The sixth is a "
+    "quotient. So the library reads two of the three, the first and the fifth, and refuses all others.",
 )
+def check_6_5(attempt):
+    _one_for_each(attempt, "Which of the functions are continuous and piecewise affine?")
 
 
 def tied_windows(windows):
@@ -147,6 +193,11 @@ def _tied_anywhere(windows):
     return ((np.diff(ordered, axis=2) == 0) & (ordered[:, :, 1:] > 0)).any(axis=2).sum(axis=1)
 
 
+def _tied_nearly(windows):
+    largest = windows.max(axis=2, keepdims=True)
+    return ((np.isclose(windows, largest).sum(axis=2) > 1) & (largest[:, :, 0] > 0)).sum(axis=1)
+
+
 def _tied_points(windows):
     return (tied_windows(windows) > 0).astype(int)
 
@@ -158,8 +209,15 @@ exercise(
     cases=[
         (_windows,),
         (np.array([[[0.0, 0, 0], [2, 2, 1]], [[3, 3, 3], [1, 1, 2]], [[0, 0, 0], [0, 0, 1]]]),),
+        (
+            np.array(
+                [[[2, 2 + 1e-9, 1], [3, 1, 3], [1e-12, 0, 0]], [[2, 1, 2 - 1e-12], [0, 0, 0], [1, 1, 1]]]
+            ),
+        ),
     ],
     wrong={
+        _tied_nearly: "two numbers that differ by a billionth count as equal in your version. When did the "
+        "text call numbers equal?",
         _tied_with_zeros: "windows of zeros are counted, too. Which windows were to count?",
         _tied_exactly_two: "a window whose largest number occurs three times is left out. "
         "How often has it to occur?",
@@ -193,40 +251,104 @@ def _pooled(x):
     return torch.relu(z @ torch.linspace(-1, 1, 12, dtype=x.dtype).reshape(4, 3) + 0.1)
 
 
+def _pooled_twice(x):
+    z = F.max_pool2d(torch.stack([x, 0.5 - x], dim=1).reshape(-1, 2, 6, 6), 3)
+    return torch.cat([z.flatten(1), F.max_pool2d(z, 2).flatten(1)], dim=1)
+
+
+_SPELLINGS = {
+    "torch.relu(u)": torch.relu,
+    "F.relu(u)": F.relu,
+    "u.relu()": lambda u: u.relu(),
+    "abs(u)": abs,
+    "torch.abs(u)": torch.abs,
+    "u.abs()": lambda u: u.abs(),
+    "torch.absolute(u)": torch.absolute,
+    "u.absolute()": lambda u: u.absolute(),
+    "F.relu(u, inplace=True)": lambda u: F.relu(u, inplace=True),
+    "u.relu_()": lambda u: u.relu_(),
+    "u.abs_()": lambda u: u.abs_(),
+    "u.absolute_()": lambda u: u.absolute_(),
+}
+
+
+def _one_call(function, in_place):
+    """A network with a single call, which goes on with u if it is in place."""
+
+    def network(x):
+        u = x - 0.25
+        out = function(u)
+        return (u if in_place else out) + 0.5 * x
+
+    return network
+
+
 @exercise("6.4")
 def check_6_4(attempt):
     rng = np.random.default_rng(3)
-    for name, network, D in (("relu", _relus, 6), ("abs", _absolutes, 6), ("max_pool2d", _pooled, 16)):
+    for name, function in _SPELLINGS.items():
+        in_place, x = "_(" in name or "inplace" in name, torch.from_numpy(rng.normal(size=(1, 6)))
+        network, told = _one_call(function, in_place), f"calls {name}" + " and goes on with u" * in_place
+        at_x = _off(network, x, *_pair(attempt, network, x, told))
+        ask(
+            at_x <= 1e-10,
+            f"for a network that {told}, A x + b differs from f(x) by {at_x:.1e}. "
+            "Under which name does `Report` show the call"
+            + (", and is u itself changed?" if in_place else "?"),
+        )
+    for name, network, D in (
+        ("contains several calls of relu", _relus, 6),
+        ("contains several calls of abs", _absolutes, 6),
+        ("contains max_pool2d with windows of size 2, then abs and relu", _pooled, 16),
+        ("contains max_pool2d with windows of size 3 and of size 2 on two channels", _pooled_twice, 36),
+    ):
         for x in torch.from_numpy(rng.normal(size=(5, 1, D))):
-            A_x, b_x = _pair(attempt, network, x)
+            A_x, b_x = _pair(attempt, network, x, name)
             near = x + 1e-4 * torch.from_numpy(rng.normal(size=(1, D)))
-            at_x, beside = (
-                np.abs(A_x @ p.numpy()[0] + b_x - network(p.clone())[0].numpy()).max() for p in (x, near)
-            )
+            at_x, beside = (_off(network, p, A_x, b_x) for p in (x, near))
             ask(
                 at_x <= 1e-10,
-                f"for a network with {name}, A x + b differs from f(x) by {at_x:.1e}. "
+                f"for a network that {name}, A x + b differs from f(x) by {at_x:.1e}. "
                 "Is every call intercepted, and held in the second run?",
             )
             ask(
                 beside <= 1e-10,
-                f"for a network with {name}, the pair serves x but no point beside it. "
+                f"for a network that {name}, the pair serves x but no point beside it. "
                 "Was b taken from f(x), or A from somewhere else?",
             )
-    A_x, _ = _pair(attempt, torch.abs, torch.zeros(1, 2, dtype=torch.float64))
+    origin = torch.zeros(1, 2, dtype=torch.float64)
+    A_x, b_x = _pair(attempt, torch.relu, origin, "is a ReLU, at 0")
     ask(
-        np.allclose(np.abs(A_x), np.eye(2)),
+        np.isin((A_x + b_x).round(9), (0, 1)).all() and _off(torch.relu, origin, A_x, b_x) < 1e-12,
+        "at 0 the ReLU has slope 0 or 1, yours has another one. Which piece did you write down?",
+    )
+    A_x, b_x = _pair(attempt, torch.abs, origin, "is an absolute value, at 0")
+    ask(
+        np.allclose(np.abs(A_x), np.eye(2)) and np.allclose(b_x, 0),
         "at 0 the absolute value has slope -1 or 1, yours has another one. Which piece did you write down?",
     )
     blank = torch.full((1, 4), 0.5, dtype=torch.float64)
-    A_x, b_x = _pair(attempt, lambda x: F.max_pool2d(x.reshape(-1, 1, 2, 2), 2).flatten(1), blank)
+    A_x, b_x = _pair(
+        attempt, lambda x: F.max_pool2d(x.reshape(-1, 1, 2, 2), 2).flatten(1), blank, "pools a tie"
+    )
     ask(
         sorted(A_x[0].round(9).tolist()) == [0, 0, 0, 1] and abs(b_x[0]) < 1e-12,
         "four equal pixels compete in a window, and your row has other entries than one 1. Who won?",
     )
 
 
-def _pair(attempt, network, x):
+def _off(network, x, A_x, b_x):
+    return np.abs(A_x @ x.numpy()[0] + b_x - network(x.clone())[0].numpy()).max()
+
+
+def _pair(attempt, network, x, name):
     with torch.no_grad():
         C = network(x.clone()).shape[1]
-    return call(attempt, network, x, shape=[(C, x.shape[1]), (C,)])
+    try:
+        return call(attempt, network, x, shape=[(C, x.shape[1]), (C,)])
+    except Wrong as error:  # say for which network
+        if "stopped with" in str(error):
+            error = f"{error}. What arrives at your mode there?"
+        elif "should have shape" not in str(error):
+            raise
+        raise Wrong(f"for a network that {name} {error}") from None

@@ -339,6 +339,26 @@ def wider_not_in_place(network, x):
     return wider_map(network, x, Forgets)
 
 
+def wider_without_absolute(network, x):
+    class Short(_Wider):
+        def __torch_function__(self, func, types, args=(), kwargs=None):
+            if "absolute" in func.__name__:
+                return func(*args, **(kwargs or {}))
+            return super().__torch_function__(func, types, args, kwargs)
+
+    return wider_map(network, x, Short)
+
+
+def wider_windows_of_two(network, x):
+    class Pairs(_Wider):
+        def __torch_function__(self, func, types, args=(), kwargs=None):
+            if func.__name__ == "max_pool2d":
+                args = args[0], 2
+            return super().__torch_function__(func, types, args, kwargs)
+
+    return wider_map(network, x, Pairs)
+
+
 def wider_value_masks(network, x):
     """Finds the winners of a window by comparing with the maximum, so that ties have several."""
 
@@ -346,7 +366,8 @@ def wider_value_masks(network, x):
         def __torch_function__(self, func, types, args=(), kwargs=None):
             if func.__name__ != "max_pool2d":
                 return super().__torch_function__(func, types, args, kwargs)
-            u = args[0].unflatten(2, (-1, 2)).unflatten(4, (-1, 2))
+            size = args[1]
+            u = args[0].unflatten(2, (-1, size)).unflatten(4, (-1, size))
             mask = self.keep(lambda: (u == u.amax((3, 5), keepdim=True)).to(u.dtype))
             return (u * mask).sum((3, 5)) / mask.sum((3, 5))
 
@@ -997,7 +1018,10 @@ WRONG = {
         distance_first_layer, distance_halved, distance_with_the_logits, distance_unguarded,
         distance_as_if_open, distance_in_z, distance_by_sums,
     ],
-    "6.4": [wider_tautology, wider_autograd, wider_only_relu, wider_not_in_place, wider_value_masks],
+    "6.4": [
+        wider_tautology, wider_autograd, wider_only_relu, wider_not_in_place, wider_value_masks,
+        wider_without_absolute, wider_windows_of_two,
+    ],
     "9.5": [
         interpolate_first_input, interpolate_sum_of_inputs, interpolate_unsorted,
         interpolate_slopes_as_weights, interpolate_constant_of_the_first, interpolate_one_too_many,
