@@ -4,7 +4,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from . import ask, call, exercise
+from . import Wrong, ask, call, exercise, value
 
 exercise(
     "4.1",
@@ -72,7 +72,7 @@ def _first_wrong_array(got, truth, params, x):
     first = next(i for i, (a, b) in enumerate(zip(got, truth, strict=True)) if not np.allclose(a, b))
     if first == 0:
         return "your list should begin with the input itself. What is its first array?"
-    kind = "the logits are" if first == len(params) else f"array {first}, counted from 0, is"
+    kind = "the outputs are" if first == len(params) else f"array {first}, counted from 0, is"
     return f"{kind} off, and what stands before in the list is right. What does this layer do to its input?"
 
 
@@ -88,11 +88,11 @@ exercise(
     solution=forward,
     cases=list(zip(_networks, _points, strict=True)),
     wrong={
-        _forward_relu_last: "none of your logits is negative. Which layers have ReLUs behind them?",
+        _forward_relu_last: "none of your outputs is negative. Which layers have ReLUs behind them?",
         _forward_no_relu: "with your version the network is one affine map. What is missing between "
         "two layers?",
         _forward_no_bias: "at x = 0 your version returns zeros only. Which part of each pair has no effect?",
-        _forward_pre_activations: "the logits are right, but a hidden layer's array has negative entries. "
+        _forward_pre_activations: "the outputs are right, but a hidden layer's array has negative entries. "
         "Does it hold what the ReLUs receive or what they return?",
         _forward_leaky: "a hidden layer's array has small negative entries. What does a ReLU return "
         "below zero?",
@@ -136,21 +136,53 @@ def _gradient_global_shift(logits, y):
     return _softmax_gradient(np.exp(logits - logits.max()), y)
 
 
+def _gradient_global_shift_guarded(logits, y):
+    e = np.exp(logits - logits.max())
+    return (e / (e.sum(axis=1, keepdims=True) + 1e-12) - np.eye(e.shape[1])[y]) / len(y)
+
+
+def _gradient_by_minimum(logits, y):
+    return _softmax_gradient(np.exp(logits - logits.min(axis=1, keepdims=True)), y)
+
+
+def _gradient_by_mean(logits, y):
+    return _softmax_gradient(np.exp(logits - logits.mean(axis=1, keepdims=True)), y)
+
+
+def _gradient_by_size(logits, y):
+    return _softmax_gradient(np.exp(logits - np.abs(logits).max(axis=1, keepdims=True)), y)
+
+
 def _which_entry(got, truth, logits, y):
     n, c = np.argwhere(~np.isclose(got, truth))[0]
     return (
         f"for the logits {logits[n]} and the true class {y[n]}, entry {c} is off: yours is {got[n, c]:.4f}. "
-        "What does finite differences give there?"
+        "What do finite differences give there?"
+    )
+
+
+_beside_small, _beside_large = np.array([[1.0, 0.0], [0.0, 1.0]]), np.array([[1000.0, 999.0], [0.0, 1.0]])
+
+
+def _spoiled(got, *_):
+    return (
+        "your derivative for the logits (0, 1) is right beside a point with (1, 0); beside one with "
+        f"(1000, 999) it becomes {got[1]}. Which numbers may one row learn of another?"
     )
 
 
 _rng = np.random.default_rng(0)
-exercise(
+
+
+@exercise(
     "4.3",
     solution=loss_gradient,
     cases=[
         (3 * _rng.normal(size=(6, 4)), _rng.integers(4, size=6)),
-        (np.array([[1000.0, 999.0], [0.0, 1.0]]), np.array([0, 0])),
+        (_beside_large, np.array([0, 0])),
+        (np.array([[1000.0, 0.0, 0.0, 0.0]]), np.array([1])),
+        (np.array([[1000.0, 1000.0, 1000.0, 0.0]]), np.array([1])),
+        (np.array([[-1000.0, -1001.0]]), np.array([0])),
     ],
     wrong={
         _gradient_of_sum: "your derivative is 6 times too large for 6 points. "
@@ -163,11 +195,25 @@ exercise(
         "What may be subtracted from all logits without any effect?",
         _gradient_clipped: "logits of 1000 and 999 become equal in your version. "
         "Which operation on both would keep their difference?",
-        _gradient_global_shift: "a point with logits near 1000 spoils another one with logits near 0. "
-        "Which axis should your maximum run along?",
+        _gradient_global_shift: _spoiled,
+        _gradient_global_shift_guarded: _spoiled,
+        _gradient_by_minimum: "the logits (1000, 0, 0, 0) still overflow. "
+        "How large is the largest entry of the row after what you subtract?",
+        _gradient_by_mean: "the logits (1000, 0, 0, 0) still overflow: after your subtraction 750 is left of "
+        "the 1000. Which numbers may the exponential receive?",
+        _gradient_by_size: "at the logits (-1000, -1001) all your exponentials are 0. "
+        "What does the exponential receive there?",
     },
     otherwise=_which_entry,
 )
+def check_4_3(attempt):
+    y = np.array([0, 0])
+    alone, beside = (
+        call(attempt, logits, y, shape=(2, 2), like=logits, may_be_nan=True)
+        for logits in (_beside_small, _beside_large)
+    )
+    if np.allclose(alone, loss_gradient(_beside_small, y)):
+        ask(np.allclose(alone[1], beside[1]), _spoiled(beside))
 
 
 def backward(params, z, g):
@@ -208,6 +254,64 @@ def _backward_divided_again(params, z, g):
     return [part / len(g) for part in backward(params, z, g)]
 
 
+def _backward_layers_reversed(params, z, g):
+    parts = backward(params, z, g)
+    return [part for pair in zip(parts[-2::-2], parts[::-2], strict=True) for part in pair]
+
+
+def _backward_all_reversed(params, z, g):
+    return backward(params, z, g)[::-1]
+
+
+def _backward_pairs(params, z, g):
+    parts = backward(params, z, g)
+    return list(zip(parts[::2], parts[1::2], strict=True))
+
+
+def _backward_moved_on(params, z, g):
+    collected = []
+    for layer in reversed(range(len(params))):
+        if layer > 0:
+            g = (g @ params[layer][0]) * (z[layer] > 0)
+        collected = [g.T @ z[layer], g.sum(axis=0), *collected]
+    return collected
+
+
+def _ask_for_list(attempt, params, *arguments):
+    """Questions about the list [dW1, db1, ...]: its form, its order, the shape of each entry."""
+    flat, kept = [w for pair in params for w in pair], []
+
+    def keeping(*copies):
+        kept.append(attempt(*copies))
+        return 0.0
+
+    call(keeping if callable(attempt) else attempt, params, *arguments, shape=(), like=0.0)
+    answer = kept[0]
+    if isinstance(answer, (list, tuple)) and len(answer) != len(flat):
+        nested = bool(answer) and all(isinstance(part, (list, tuple)) for part in answer)
+        ask(
+            not nested,
+            f"the {len(answer)} entries of what you return are lists or tuples themselves. {_FORM}",
+        )
+    got = call(attempt, params, *arguments, shape=[None] * len(flat), like=flat, may_be_nan=True)
+    reordered = sorted(part.shape for part in got) == sorted(w.shape for w in flat)
+    for i, (part, weight) in enumerate(zip(got, flat, strict=True)):
+        name = f"{'Wb'[i % 2]} of layer {i // 2 + 1}"
+        at = f"entry {i} of your list, counted from 0, is asked to be d{name}, of the shape {weight.shape}"
+        off = f"{at}, and has {part.shape}"
+        ask(not reordered or part.shape == weight.shape, f"{off}. {_ORDER}")
+        try:
+            value(part, weight.shape)
+        except Wrong as question:
+            told = str(question)
+            raise Wrong(f"{off}. {_WHOSE_G}" if "Which axis is off" in told else f"d{name}: {told}") from None
+
+
+_FORM = "In which form does the task ask for the derivatives?"
+_ORDER = "In which order do the layers and their W and b stand in the list that is asked for?"
+_WHOSE_G = "Which g and which z is it made of, and do they belong to this layer?"
+
+
 def _first_wrong_derivative(got, truth, params, z, g):
     last = max(i for i, (a, b) in enumerate(zip(got, truth, strict=True)) if not np.allclose(a, b))
     name = f"{'Wb'[last % 2]} of layer {last // 2 + 1}"
@@ -219,7 +323,9 @@ def _first_wrong_derivative(got, truth, params, z, g):
 
 
 _rng = np.random.default_rng(5)
-exercise(
+
+
+@exercise(
     "4.4",
     solution=backward,
     cases=[
@@ -238,9 +344,16 @@ exercise(
         "Does it matter here whether a logit is positive?",
         _backward_divided_again: "all derivatives are 6 times too small with 6 points. "
         "Whose task is the mean, that of g or that of this function?",
+        _backward_layers_reversed: _ORDER,
+        _backward_all_reversed: _ORDER,
+        _backward_pairs: _FORM,
+        _backward_moved_on: _WHOSE_G,
     },
     otherwise=_first_wrong_derivative,
 )
+def check_4_4(attempt):
+    z = forward(_networks[0], _points[0])
+    _ask_for_list(attempt, _networks[0], z, np.ones_like(z[-1]))
 
 
 def adam_step(w, g, m, v, step, lr):
@@ -287,16 +400,39 @@ def _adam_by_g(w, g, m, v, step, lr):
     return w - lr * g / (np.sqrt(v / (1 - 0.999**step)) + 1e-8), m, v
 
 
+def _adam_by(w, m, v, lr, divisor_m, divisor_v):
+    return w - lr * m / divisor_m / (np.sqrt(v / divisor_v) + 1e-8)
+
+
+def _adam_old_in_the_step(w, g, m, v, step, lr):
+    _, new_m, new_v = adam_step(w, g, m, v, step, lr)
+    return _adam_by(w, m, v, lr, 1 - 0.9**step, 1 - 0.999**step), new_m, new_v
+
+
+def _adam_counts_one_more(w, g, m, v, step, lr):
+    return adam_step(w, g, m, v, step + 1, lr)
+
+
+def _adam_product_for_power(w, g, m, v, step, lr):
+    _, m, v = adam_step(w, g, m, v, step, lr)
+    return _adam_by(w, m, v, lr, 1 - 0.9 * step, 1 - 0.999 * step), m, v
+
+
+def _adam_no_power(w, g, m, v, step, lr):
+    _, m, v = adam_step(w, g, m, v, step, lr)
+    return _adam_by(w, m, v, lr, 1 - 0.9, 1 - 0.999), m, v
+
+
 def _which_part(got, truth, w, g, m, v, step, lr):
-    part = next(
-        i for i, (a, b) in enumerate(zip(got, truth, strict=True)) if not np.allclose(a, b, atol=1e-12)
-    )
     if not np.allclose(got[1], truth[1]) or not np.allclose(got[2], truth[2]):
         return (
             f"in step {step} your running mean {'m' if not np.allclose(got[1], truth[1]) else 'v'} is off. "
             "What does its formula say, with which numbers?"
         )
-    return f"in step {step} m and v are right and {'wmv'[part]} is off. How long should the step be?"
+    return (
+        f"in step {step} m and v are right and w is off. "
+        "Which m-hat and v-hat do they give you by hand, and where does the number of the step enter?"
+    )
 
 
 _rng = np.random.default_rng(6)
@@ -323,6 +459,14 @@ exercise(
         "What does the formula add 1e-8 to?",
         _adam_climbs: "your weights move the other way. In which direction does the loss fall?",
         _adam_counts_from_zero: "in the first step you divide by zero. Which number does `step` begin with?",
+        _adam_old_in_the_step: "m and v come back right, but your weights do not move in the first step. "
+        "Of which m and v are your m-hat and v-hat made?",
+        _adam_counts_one_more: "m and v are right, but the first step is 0.74 lr long. "
+        "Which m-hat and v-hat does g = 3 give you in step 1?",
+        _adam_product_for_power: "the first step is right, and in step 7 your version takes the root of a "
+        "negative number. Which sign do your two divisors have there?",
+        _adam_no_power: "the first step is right, and in step 7 m and v are right and w is off. "
+        "Does your correction become weaker from step to step?",
         _adam_by_g: "the first step is right, later ones are not. What stands in the numerator "
         "besides this g?",
     },
@@ -351,7 +495,8 @@ def check_4_6(attempt):
         params = [(W / 2, b / 2) for W, b in _random_network(rng, *sizes)]
         x, y = rng.normal(size=(8, sizes[0])), rng.integers(sizes[-1], size=8)
         flat = [w for pair in params for w in pair]
-        got = call(attempt, params, x, y, shape=[w.shape for w in flat], like=[w for w in flat])
+        _ask_for_list(attempt, params, x, y)
+        got = call(attempt, params, x, y, shape=[w.shape for w in flat], like=flat)
         for i in reversed(range(len(flat))):
             slopes = np.zeros_like(flat[i])
             for place in np.ndindex(slopes.shape):
@@ -373,3 +518,36 @@ def check_4_6(attempt):
                 else "What reaches this layer from behind, on which ways, and which gates does each way pass?"
             )
             ask(np.allclose(got[i], slopes, rtol=1e-5, atol=1e-7), f"{where}. {question}")
+
+
+_CLUES = [
+    "what happened to its loss, and how many units are alive?",
+    "how does its score on training points compare with that on held-out points?",
+    "how many units are alive in its emptier layer?",
+]
+
+
+def _first_wrong_run(got, truth):
+    first = int(np.argmax(got != truth))
+    return f"look at run {'ABC'[first]} again: {_CLUES[first]}"
+
+
+exercise(
+    "4.7",
+    solution=[3, 1, 2],
+    wrong={
+        (
+            2,
+            1,
+            3,
+        ): "B is right. Which of A and C has a layer without living units, and how does that come about?",
+        (4, 1, 2): "B and C are right. What would A's first loss be if its first weights were too large?",
+        (3, 4, 2): "A and C are right. B fits its training points, so what differs on held-out points?",
+        (3, 1, 4): "A and B are right. How far is C's first loss from log 10?",
+        (0, 2, 1): "three of the numbers 1 to 4 are wanted. From which number on are the causes counted?",
+    },
+    otherwise=_first_wrong_run,
+    why="A's loss hardly falls though its units are alive: its step size was 0.00001. B is right at all of "
+    "its training images, 20 of them, and at about half of the held-out ones. In C a layer has no living "
+    "unit: its step size was 1. All first losses are near log 10, so no first weights were too large.",
+)

@@ -265,6 +265,16 @@ def skip_of_the_sum(params, x, y):
     return [len(y) * part for part in skip_gradients(params, x, y)]
 
 
+def skip_layers_reversed(params, x, y):
+    parts = skip_gradients(params, x, y)
+    return [part for pair in zip(parts[-2::-2], parts[::-2], strict=True) for part in pair]
+
+
+def skip_pairs(params, x, y):
+    parts = skip_gradients(params, x, y)
+    return list(zip(parts[::2], parts[1::2], strict=True))
+
+
 class _Wider(TorchFunctionMode):
     """Records and holds ReLU, absolute value and max-pooling."""
 
@@ -1013,6 +1023,7 @@ WRONG = {
     ],
     "4.6": [
         skip_gate_of_the_output, skip_forgotten_on_the_way_back, skip_through_the_gate, skip_of_the_sum,
+        skip_layers_reversed, skip_pairs,
     ],
     "5.6": [
         distance_first_layer, distance_halved, distance_with_the_logits, distance_unguarded,
