@@ -3,6 +3,7 @@
 import numpy as np
 
 from . import ask, call, close, exercise
+from .answers import value
 
 
 def above_chord(f, x, u):
@@ -29,6 +30,10 @@ def _above_chord_at_all(f, x, u):
     return float(above_chord(f, x, u) > 0)
 
 
+def _above_chord_of_each(f, x, u):
+    return f((x + u) / 2) > (f(x) + f(u)) / 2 + 1e-9
+
+
 _FUNCTIONS = [
     lambda p: -(p**2).sum(axis=1),
     lambda p: (p**2).sum(axis=1),
@@ -37,7 +42,10 @@ _FUNCTIONS = [
     lambda p: np.sin(2 * p[:, 0]),
 ]
 _PAIRS = np.random.default_rng(0).normal(size=(2, 500, 3))
-exercise(
+_ONE_SHARE = "for 500 pairs you return 500 answers, one for each pair. Which single number is asked for?"
+
+
+@exercise(
     "8.1",
     solution=above_chord,
     cases=[(f, *_PAIRS) for f in _FUNCTIONS],
@@ -51,28 +59,34 @@ exercise(
         _above_chord_count: "your answer for 500 pairs is larger than 1. Is it a share or a count?",
         _above_chord_at_all: "a sine wave is above its chord for some pairs and not for others. "
         "Your answer is 1. Did you average over the pairs?",
+        _above_chord_of_each: _ONE_SHARE,
     },
     otherwise=lambda got, truth, *_: (
         f"a function lies above its chord for a share {truth:.3f} of the pairs, and you find {got:.3f}. "
         "Which heights are compared, and over what is the mean taken?"
     ),
 )
+def check_8_1(attempt):
+    ask(call(attempt, _FUNCTIONS[0], *_PAIRS, may_be_nan=True).shape != (500,), _ONE_SHARE)
 
 
 _SIGNS = "What may the sign of a weight on the output of a unit be?"
-exercise(
+_MISCOUNTED = {
+    (1, 0, 0, 0, 1, 0, 0): "you leave out network 2. Which units does the theorem allow in layer 1?",
+    (1, 1, 0, 0, 0, 0, 0): "you leave out network 5. Does a bias change how a function bends? "
+    "And a function Vx that is added at the end?",
+    (1, 1, 1, 0, 1, 0, 0): "you count network 3. What does its unit do to the left of 0?",
+    (1, 1, 0, 1, 1, 0, 0): f"you count network 4. {_SIGNS}",
+    (1, 1, 0, 0, 1, 1, 0): "you count network 6. Draw its clipped unit: does it lie below its chords?",
+    (1, 1, 0, 0, 1, 0, 1): f"you count network 7. {_SIGNS}",
+    (1, 0, 0, 0, 0, 0, 0): "you leave out two networks. Which parts does the theorem set free?",
+}
+
+
+@exercise(
     "8.2",
     solution=[1, 1, 0, 0, 1, 0, 0],
-    wrong={
-        (1, 0, 0, 0, 1, 0, 0): "you leave out network 2. Which units does the theorem allow in layer 1?",
-        (1, 1, 0, 0, 0, 0, 0): "you leave out network 5. Does a bias change how a function bends? "
-        "And a function Vx that is added at the end?",
-        (1, 1, 1, 0, 1, 0, 0): "you count network 3. What does its unit do to the left of 0?",
-        (1, 1, 0, 1, 1, 0, 0): f"you count network 4. {_SIGNS}",
-        (1, 1, 0, 0, 1, 1, 0): "you count network 6. Draw its clipped unit: does it lie below its chords?",
-        (1, 1, 0, 0, 1, 0, 1): f"you count network 7. {_SIGNS}",
-        (1, 0, 0, 0, 0, 0, 0): "you leave out two networks. Which parts does the theorem set free?",
-    },
+    wrong=[*_MISCOUNTED, (1, 2, 5), (1, 2, 0, 0, 5, 0, 0), ("1", 1, 0, 0, 1, 0, 0)],
     otherwise=lambda got, truth: (
         f"{(got != truth).sum()} of the seven answers differ from what the theorem says. "
         "For which network is each condition on weights and on units met?"
@@ -81,6 +95,72 @@ exercise(
     "may have any sign. In 3 the unit of layer 2 falls to the left of 0, in 6 the unit of layer 2 is not "
     "convex, and in 4 and 7 later weights may be negative.",
 )
+def check_8_2(attempt):
+    text = [part for part in attempt if isinstance(part, str)] if isinstance(attempt, (list, tuple)) else []
+    ask(not text, f"your list holds {text and text[0]!r}, which is text. What makes a number text?")
+    got = value(attempt)
+    if got.ndim == 1:
+        ask(
+            len(got) == 7,
+            f"seven networks are given, and your list has length {len(got)}. "
+            "Does it say for each of the seven, by a 0 or a 1, whether the theorem applies?",
+        )
+        others = got[(got != 0) & (got != 1)]
+        ask(
+            not others.size,
+            f"your list holds {', '.join(f'{n:g}' for n in others)}. What do 0 and 1 stand for?",
+        )
+        ask(tuple(got) not in _MISCOUNTED, _MISCOUNTED.get(tuple(got)))
+
+
+@exercise(
+    "8.3",
+    solution=[-1, 2, 3],
+    wrong=[
+        (-1,),
+        (0, 2, 3),
+        (-2, 2, 3),
+        (-20, 2, 3),
+        (-1, 1, 3),
+        (-1, 3, 3),
+        (-1, 2, 1),
+        (-1, 2, 2),
+        (-1, 0.05, 3),
+    ],
+    why="**The shares.** They are 0 at the shifts 3, 2 and 1, 0.04 % at 0, 10.9 % at -1, 46 % at -2 and "
+    "74 % at -3. From -11 on they no longer change: 95.04 %.\n\n"
+    "**The plateau.** Far down, every unit of layer 2 receives a negative number, and there $|u| = -u$. So "
+    "layer 2 turns each convex function that it receives into a concave one. The results are large and "
+    "positive, and the ReLUs of layer 3 let them pass. The output is minus a convex function in the whole "
+    "square, and no midpoint can lie below its chord. The other 5 % belong to pairs between which the output "
+    "is affine: these midpoints lie on the chord.\n\n"
+    "**The test.** It proves nothing about the 18 networks. Three of them are not convex even in the square: "
+    "pairs that lie closer together show it, as the cell below checks.",
+)
+def check_8_3(attempt):
+    got = value(attempt)
+    ask(
+        got.shape == (3,),
+        f"a), b) and c) ask for one number each, and yours have shape {got.shape}. Which is which?",
+    )
+    first, rest, proved = got
+    ask(
+        first == -1,
+        f"for a) you give the shift {first:g}. What share do you find there, what share one step before, "
+        "and how much is each in percent?",
+    )
+    for letter, choice in (("b", rest), ("c", proved)):
+        ask(choice in (1, 2, 3), f"for {letter}) you give {choice:g}. Which of 1, 2 and 3 do you choose?")
+    ask(
+        rest == 2,
+        f"for b) you choose {rest:g}, so some midpoints lie below their chords. At the shift -20, what is "
+        "the sign of the numbers that layer 2 receives, and which way does the output bend then?",
+    )
+    ask(
+        proved == 3,
+        f"for c) you choose {proved:g}, so no other pair of points in the square could refute these "
+        "networks. Have you tried all pairs?",
+    )
 
 
 def least_error(left, middle, right):
@@ -130,32 +210,54 @@ exercise(
 )
 
 
+def _unlike_layers(layers, D):
+    """What keeps an answer from being a list of layers (w, v, c), as a question; else none."""
+    if not isinstance(layers, (list, tuple)) or not layers:
+        this = "has none" if isinstance(layers, (list, tuple)) else f"is of type {type(layers).__name__}"
+        return f"a list of layers is asked for, and yours {this}. What does the text call a layer?"
+    for layer in layers:
+        if not isinstance(layer, (list, tuple)) or len(layer) != 3:
+            what = f"an array of shape {tuple(layer.shape)}" if hasattr(layer, "shape") else f"{layer!r}"
+            return f"a layer has three parts, w, v and c, and one of yours is {what}. Which are its parts?"
+        try:
+            shapes, wanted = [tuple(np.shape(part)) for part in layer], [(), (D,), ()]
+            [np.asarray(part, dtype=float) for part in layer]
+        except (TypeError, ValueError):
+            return "a part of a layer (w, v, c) is not made of numbers. Which one?"
+        if shapes != wanted:
+            parts = ", ".join(f"{name} has shape {shape}" for name, shape in zip("wvc", shapes, strict=True))
+            off = "Which is not as in the text?"
+            if sorted(shapes) == sorted(wanted):
+                off = "In what order does the text name them?"
+            return f"with D = {D} your layers are read as (w, v, c): {parts}. {off}"
+    return None
+
+
 @exercise("8.5")
 def check_8_5(attempt):
     rng = np.random.default_rng(1)
 
-    def layers_as_rows(a, b):
-        layers = attempt(a, b)
-        try:
-            rows = [[float(w), *np.reshape(v, a.shape[1]), float(c)] for w, v, c in layers]
-            return np.reshape(rows, (len(rows), a.shape[1] + 2))
-        except (TypeError, ValueError):
-            return np.zeros(0)
-
     def is_maximum(a, b):
-        rows = call(layers_as_rows if callable(attempt) else attempt, a, b)
-        ask(
-            rows.ndim == 2,
-            f"for {len(a)} pieces on {a.shape[1]} inputs your layers are no list of (w, v, c) with numbers "
-            "w and c and a vector v. In what order does the text name them?",
-        )
+        question = None
+
+        def as_rows(a, b):
+            nonlocal question
+            layers = attempt(a, b)
+            if layers is None:
+                return None
+            question = _unlike_layers(layers, a.shape[1])
+            return np.zeros(0) if question else np.array([np.hstack(layer) for layer in layers], dtype=float)
+
+        rows = call(as_rows if callable(attempt) else attempt, a, b)
+        ask(question is None, question)
         ask(
             (rows[:, 0] >= 0).all(),
             "a weight w is negative. What does a negative number do to a convex function?",
         )
         ask(
             len(rows) <= len(a),
-            f"you use {len(rows)} layers for {len(a)} pieces. How many does a maximum of two need?",
+            f"you use {len(rows)} layers for {len(a)} piece{'s' * (len(a) > 1)}. "
+            "How many layers at most does the text allow for a maximum of R pieces?",
         )
         x, z = 3 * rng.normal(size=(1000, a.shape[1])), np.zeros(1000)
         for row in rows:

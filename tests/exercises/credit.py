@@ -402,6 +402,30 @@ def maximum_network_negative(a, b):
     return [(-w, -v, -c) for w, v, c in maximum_network(a, b)]
 
 
+def maximum_network_rows_for_vectors(a, b):
+    return [(w, v[None], c) for w, v, c in maximum_network(a, b)]
+
+
+def maximum_network_vectors_for_numbers(a, b):
+    return [(w, v, np.array([c])) for w, v, c in maximum_network(a, b)]
+
+
+def maximum_network_reordered(a, b):
+    return [(v, w, c) for w, v, c in maximum_network(a, b)]
+
+
+def maximum_network_flat_layers(a, b):
+    return [np.hstack(layer) for layer in maximum_network(a, b)]
+
+
+def maximum_network_one_array(a, b):
+    return np.array(maximum_network_flat_layers(a, b))
+
+
+def maximum_network_one_layer_more(a, b):
+    return [(1.0, 0 * a[0], 0.0), *maximum_network(a, b)]
+
+
 def count_regions(A, b, bounds):
     """1 + the lines that cross the inside + for each point where lines meet inside, their number less one."""
     left, right, bottom, top = (Fraction(int(end)) for end in bounds)
@@ -1040,7 +1064,11 @@ WRONG = {
         interpolate_random_features, interpolate_constant_first, interpolate_constant_in_an_array,
         interpolate_two_or_more,
     ],
-    "8.5": [maximum_network_subtracts_the_first, maximum_network_adds_the_first, maximum_network_negative],
+    "8.5": [
+        maximum_network_subtracts_the_first, maximum_network_adds_the_first, maximum_network_negative,
+        maximum_network_rows_for_vectors, maximum_network_vectors_for_numbers, maximum_network_reordered,
+        maximum_network_flat_layers, maximum_network_one_array, maximum_network_one_layer_more,
+    ],
     "7.4": [
         by_branches_from_the_other_end, by_branches_without_gates, by_branches_first_blocks_only,
         by_branches_by_the_last, by_branches_listed,
