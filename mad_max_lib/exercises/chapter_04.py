@@ -548,6 +548,6 @@ exercise(
     },
     otherwise=_first_wrong_run,
     why="A's loss hardly falls though its units are alive: its step size was 0.00001. B is right at all of "
-    "its training images, 20 of them, and at about half of the held-out ones. In C a layer has no living "
+    "its training images, 20 of them, and at 60 % of the held-out ones. In C a layer has no living "
     "unit: its step size was 1. All first losses are near log 10, so no first weights were too large.",
 )

@@ -93,7 +93,7 @@ _MISCOUNTED = {
     ),
     why="Networks 1, 2 and 5 meet all conditions. Weights of layer 1, biases and skips from the input "
     "may have any sign. In 3 the unit of layer 2 falls to the left of 0, in 6 the unit of layer 2 is not "
-    "convex, and in 4 and 7 later weights may be negative.",
+    "convex; in 4 the last weights are negative, in 7 later weights may be.",
 )
 def check_8_2(attempt):
     text = [part for part in attempt if isinstance(part, str)] if isinstance(attempt, (list, tuple)) else []
@@ -134,8 +134,8 @@ def check_8_2(attempt):
     "positive, and the ReLUs of layer 3 let them pass. The output is minus a convex function in the whole "
     "square, and no midpoint can lie below its chord. The other 5 % belong to pairs between which the output "
     "is affine: these midpoints lie on the chord.\n\n"
-    "**The test.** It proves nothing about the 18 networks. Three of them are not convex even in the square: "
-    "pairs that lie closer together show it, as the cell below checks.",
+    "**The test.** It proves nothing about the 18 networks. At least three are not convex even in the "
+    "square: pairs that lie closer together show it, as the cell below checks.",
 )
 def check_8_3(attempt):
     got = value(attempt)
