@@ -202,7 +202,7 @@ def test_the_site_works_without_a_network(page, tmp_path, capsys):
     for path in pages[:3]:  # page after page
         page.locator("a.right-next").click()
         assert page.url.endswith(f"{path.stem}.html")
-    solution = page.locator("details:has-text('Solution of exercise')").first
+    solution = page.locator("details:has(pre):has-text('Solution of exercise')").first
     assert not solution.locator("pre").is_visible()
     solution.locator("summary").click()
     assert solution.locator("pre").is_visible()
