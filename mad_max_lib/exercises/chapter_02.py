@@ -132,19 +132,17 @@ def _even_knots_are_pieces(u, y, R):
     return fit_even(u, y, R - 1) if R > 1 else np.full(len(u), y.mean())
 
 
-def _even_in_number_of_points(u, y, R):
-    knots = np.quantile(u, np.linspace(0, 1, R + 1))
-    hats = np.column_stack([np.interp(u, knots, row) for row in np.eye(R + 1)])
+def _fit_on(knots, u, y):
+    hats = np.column_stack([np.interp(u, knots, row) for row in np.eye(len(knots))])
     return hats @ np.linalg.lstsq(hats, y, rcond=None)[0]
 
 
-def _even_between(first, last):
-    def fit(u, y, R):
-        knots = np.linspace(first(u), last(u), R + 1)
-        hats = np.column_stack([np.interp(u, knots, row) for row in np.eye(R + 1)])
-        return hats @ np.linalg.lstsq(hats, y, rcond=None)[0]
+def _even_in_number_of_points(u, y, R):
+    return _fit_on(np.quantile(u, np.linspace(0, 1, R + 1)), u, y)
 
-    return fit
+
+def _even_between(first, last):
+    return lambda u, y, R: _fit_on(np.linspace(first(u), last(u), R + 1), u, y)
 
 
 def _even_without_joints(u, y, R):
