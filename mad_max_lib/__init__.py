@@ -7,7 +7,7 @@ that the import costs little and matplotlib, scikit-learn or IPython come only w
 ``splines``     max-affine splines as arrays: operators of networks, posteriors, K-means, mixtures
 ``tracing``     reading torch networks: affine maps, codes, polytopes, soft versions
 ``plane``       the exact partition of a plane into the regions of a network
-``lab``         data, the book's networks, training, penalties
+``lab``         data, the book's networks, training, comparing in pairs, penalties
 ``book``        figures, sliders, rendering and editions of the notebooks
 ``exercises``   checks, solutions and known mistakes, one module a chapter
 =============== ==========================================================================================
@@ -31,7 +31,8 @@ _MODULES = {  # module: the public names that it holds; a module alone is public
     "plane.regions": ["Plane", "partition"],
     "lab.data": [],
     "lab.models": ["device", "draw_weights", "mlp", "small_cnn", "small_resnet", "toy_network"],
-    "lab.training": ["fit", "fit_many", "paired_difference"],
+    "lab.training": ["fit", "fit_many"],
+    "lab.pairs": ["paired_difference"],
     "lab.penalties": ["cosine_overlap", "gram_schmidt", "length_penalty", "overlap", "templates"],
     "book.claims": ["checked"],
     "book.figures": ["setup", "show"],

@@ -1,4 +1,4 @@
-"""Training one network, or many side by side, and comparing two treatments pair by pair."""
+"""Training one network, or many side by side."""
 
 import copy
 from contextlib import contextmanager
@@ -8,12 +8,11 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from scipy.special import stdtrit
 from torch import nn
 from torch.optim.adam import adam
 from tqdm.auto import tqdm
 
-from ..checks import array_namespace, cast, check_count, check_generator, check_input, check_parameter, widen
+from ..checks import array_namespace, cast, check_count, check_generator, check_input, widen
 from ..tracing.networks import copied
 
 
@@ -243,58 +242,3 @@ def _one_by_one(network, state, x):
     """What ``torch.func.vmap`` gives, by a loop over the first axis of the state's tensors and of x."""
     each = [tuple({name: v[s] for name, v in part.items()} for part in state) for s in range(len(x))]
     return torch.stack([torch.func.functional_call(network, *call) for call in zip(each, x, strict=True)])
-
-
-class Difference(NamedTuple):
-    """Mean of paired differences with its 95 % interval, and how many of the pairs are positive."""
-
-    mean: float
-    low: float
-    high: float
-    wins: int
-    pairs: int
-
-    @property
-    def verdict(self):
-        """higher or lower, no effect, or undecided.
-
-        An effect counts if the interval's near end is twice its half-width away from zero or more;
-        no effect, if the whole interval lies between -1 and 1 points.
-        """
-        if self.mean and abs(self.mean) >= 1.5 * (self.high - self.low):
-            return "higher" if self.mean > 0 else "lower"
-        return "no effect" if max(-self.low, self.high) <= 1 else "undecided"
-
-    def __str__(self):
-        interval = f"{self.mean:+.2f} [{self.low:+.2f}, {self.high:+.2f}]"
-        return f"{interval} {self.verdict}, {self.wins} of {self.pairs} up"
-
-
-def paired_difference(treated, control):
-    """Compare two treatments of the same seeds: mean difference and Student's 95 % interval.
-
-    Parameters
-    ----------
-    treated, control : (S,) NumPy arrays
-        One score a seed, in points; the same seed at the same place.
-
-    Returns
-    -------
-    Difference
-
-    Examples
-    --------
-    >>> print(paired_difference(np.array([83.0, 85.0, 84.0]), np.array([80.0, 81.0, 81.0])))
-    +3.33 [+1.90, +4.77] undecided, 3 of 3 up
-
-    Built in chapter 14.
-    """
-    for name, scores in {"treated": treated, "control": control}.items():
-        check_parameter(name, scores, "S")
-    if len(treated) != len(control) or len(treated) < 2:
-        lengths = f"{len(treated)} and {len(control)}"
-        raise ValueError(f"treated and control must pair two or more seeds, got {lengths}")
-    differences = torch.as_tensor(treated - control).double().detach().cpu().numpy()
-    mean, S = differences.mean(), len(differences)
-    half = stdtrit(S - 1, 0.975) * differences.std(ddof=1) / S**0.5
-    return Difference(*map(float, (mean, mean - half, mean + half)), int((differences > 0).sum()), S)

@@ -1,23 +1,20 @@
-"""Many networks at once against one after the other, and what a pair of treatments says."""
+"""Many networks at once against one after the other."""
 
 import copy
 import random
-from fractions import Fraction
 
 import joblib
 import numpy as np
 import pytest
 import torch
 from helpers import rng
-from hypothesis import assume, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
-from hypothesis.extra.numpy import arrays
-from scipy.stats import ttest_rel
 from torch import nn
 
 import mad_max_lib as mm
 from mad_max_lib.lab.data import Data
-from mad_max_lib.lab.training import Accuracies, Difference
+from mad_max_lib.lab.training import Accuracies
 
 pytestmark = pytest.mark.usefixtures("on_cpu")
 few = settings(max_examples=12, deadline=None)
@@ -421,100 +418,3 @@ def test_studies_run_on_a_dask_cluster_as_in_a_loop():
         assert name in (0, 1)
         assert all(np.array_equal(a, b) for a, b in zip(scores, expected, strict=True))
         assert_alike(models, others, rtol=0, atol=0)
-
-
-# ---------------------------------------------------------------- paired differences
-
-
-def scores_of(S):
-    return arrays(float, S, elements=st.floats(0, 100, width=32))
-
-
-@given(st.integers(2, 20).flatmap(lambda S: st.tuples(scores_of(S), scores_of(S))))
-def test_the_interval_is_that_of_the_paired_t_test(pair):
-    treated, control = pair
-    assume(np.std(treated - control) > 1e-3)
-    ours, test = mm.paired_difference(treated, control), ttest_rel(treated, control)
-    expected = np.mean(treated) - np.mean(control), *test.confidence_interval(0.95)
-    np.testing.assert_allclose([ours.mean, ours.low, ours.high], expected, rtol=1e-9, atol=1e-9)
-    assert (ours.low > 0 or ours.high < 0) == (test.pvalue < 0.05) or abs(test.pvalue - 0.05) < 1e-6
-    assert (ours.wins, ours.pairs) == (
-        sum(a > b for a, b in zip(treated, control, strict=True)),
-        len(treated),
-    )
-    assert [type(value) for value in ours] == [float, float, float, int, int]
-    other = mm.paired_difference(control, treated)
-    assert (other.mean, other.low, other.high) == (-ours.mean, -ours.high, -ours.low)
-
-
-@pytest.mark.parametrize(
-    "treated, control, expected, verdict",
-    [
-        ([1, 2, 3], [1, 2, 3], (0, 0, 0, 0, 3), "no effect"),
-        ([1.5, 2.5, 3.5], [1, 2, 3], (0.5, 0.5, 0.5, 3, 3), "higher"),
-        ([1, 2, 3], [5, 6, 7], (-4, -4, -4, 0, 3), "lower"),
-    ],
-)
-def test_equal_differences_leave_no_doubt(treated, control, expected, verdict):
-    ours = mm.paired_difference(np.array(treated, float), np.array(control, float))
-    assert ours == expected and ours.verdict == verdict
-
-
-@pytest.mark.parametrize(
-    "mean, low, high, verdict",
-    [
-        (3, 2, 4, "higher"),
-        (-3, -4, -2, "lower"),
-        (2.75, 1.75, 3.75, "undecided"),
-        (-2.75, -3.75, -1.75, "undecided"),
-        (np.nextafter(3, 0), 2, 4, "undecided"),
-        (0, 0, 0, "no effect"),
-        (0.5, 0.5, 0.5, "higher"),
-        (-0.5, -0.5, -0.5, "lower"),
-        (0, -1, 1, "no effect"),
-        (0, -1, np.nextafter(1, 2), "undecided"),
-        (0, np.nextafter(-1, -2), 1, "undecided"),
-        (0.75, 0.5, 1, "higher"),  # an effect, however small it may be
-        (0.75, 0.375, 1.125, "undecided"),
-        (0.5, 0, 1, "no effect"),
-    ],
-)
-def test_the_verdict_at_its_edges(mean, low, high, verdict):
-    assert Difference(mean, low, high, 5, 9).verdict == verdict
-
-
-@given(st.integers(-80, 80), st.integers(0, 40))
-def test_the_verdict_follows_its_rule(mean, half):
-    mean, half = Fraction(mean, 16), Fraction(half, 16)
-    near, far = abs(mean) - half, abs(mean) + half
-    effect = "higher" if mean > 0 else "lower"
-    expected = effect if mean and near >= 2 * half else "no effect" if far <= 1 else "undecided"
-    ours = Difference(*map(float, (mean, mean - half, mean + half)), 1, 2)
-    assert ours.verdict == expected
-    assert str(ours) == f"{ours.mean:+.2f} [{ours.low:+.2f}, {ours.high:+.2f}] {expected}, 1 of 2 up"
-
-
-GOOD = np.array([80.0, 81.0, 82.0])
-
-
-@pytest.mark.parametrize("name", ["treated", "control"])
-@pytest.mark.parametrize(
-    "bad, error, message",
-    [
-        (GOOD.tolist(), TypeError, "{name} must be a NumPy array or a torch tensor, got list"),
-        (GOOD.astype(int), TypeError, "{name} must hold floating-point numbers, got int64"),
-        (GOOD[:, None], ValueError, r"{name} must have shape \(S,\), got \(3, 1\)"),
-        (GOOD[:0], ValueError, r"{name} must have shape \(S,\), got \(0,\), which is empty"),
-        (GOOD * np.nan, ValueError, "{name} must be finite; entries that are NaN or infinite: 3 of 3"),
-        (GOOD[:2], ValueError, "treated and control must pair two or more seeds, got (2 and 3|3 and 2)"),
-        (GOOD[:1], ValueError, "treated and control must pair two or more seeds, got (1 and 3|3 and 1)"),
-    ],
-)
-def test_bad_scores(name, bad, error, message):
-    with pytest.raises(error, match=message.replace("{name}", name)):
-        mm.paired_difference(**{"treated": GOOD, "control": GOOD} | {name: bad})
-
-
-def test_one_pair_is_too_few():
-    with pytest.raises(ValueError, match="treated and control must pair two or more seeds, got 1 and 1"):
-        mm.paired_difference(GOOD[:1], GOOD[:1])
