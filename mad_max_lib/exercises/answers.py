@@ -97,14 +97,25 @@ def value(answer, shape=None, like=None, may_be_nan=False):
         elif [n for n in array.shape if n != 1] == [n for n in shape if n != 1]:
             off = "Which axis of length 1 is " + ("missing?" if array.ndim < len(shape) else "not asked for?")
         raise Wrong(f"the answer should have shape {tuple(shape)}, this one has {array.shape}. {off}")
-    if _is_array(like) and _is_floating(like) and array.dtype.kind in "iu":
+    if _is_array(like) and _is_floating(like) and array.dtype.kind in "iub":
+        held = "truth values" if array.dtype.kind == "b" else "whole numbers"
         raise Wrong(
-            f"your array holds whole numbers ({array.dtype}) and cuts off what follows the decimal point. "
+            f"your array holds {held} ({array.dtype}), and the chapter goes on with floating-point numbers. "
             "Which dtype should it have?"
         )
     if np.isnan(array).any() and not may_be_nan:
         raise Wrong(HAS_NAN)
     return array
+
+
+def marks(answer, N, what):
+    """The reader's 0 or 1 for each of N cases; ``what`` asks what a 1 stands for."""
+    got = value(answer)
+    ask(
+        got.shape == (N,) and np.isin(got, (0, 1)).all(),
+        f"{N} numbers are expected, one for each case in its order, and each of them 1 or 0. {what}",
+    )
+    return got
 
 
 def _parts(answer):
