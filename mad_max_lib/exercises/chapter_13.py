@@ -5,39 +5,47 @@ import numpy as np
 from . import ask, call, exercise, within
 
 
-def _which_ink(got, truth):
-    margin, ink = got[0] - got[1:].max(), (got**2).sum()
+def _which_multiples(got, truth):
+    margin, energy = got[0] - got[1:].max(), (got**2).sum()
     if margin <= 0:
-        return "with your numbers a wrong answer gets the largest match. Which sheet is the first one?"
-    if ink > 6.05:
-        return f"your sheets need {ink:.1f} units of ink. How many are there?"
-    return f"your margin is {margin:.2f}, and more is possible. What does a bit more p cost, and gain?"
+        return "with your numbers a wrong class has the largest match. Which number belongs to the right class?"
+    if energy > 6.05:
+        return f"the squares of your numbers add up to {energy:.2f}. How large may the energy be?"
+    return (
+        f"with your numbers the right match exceeds a wrong one by {margin:.2f}, and more is possible. "
+        "If p grows a little, how much must q change, and how does p - q change?"
+    )
 
 
 exercise(
     "13.1",
     solution=[2, -1, -1],
     wrong={
-        (6**0.5, 0, 0): "two of your sheets are blank. "
-        "What would a little negative ink on them do to the margin?",
-        (2**0.5, -(2**0.5), -(2**0.5)): "you write equally much on all three sheets. "
-        "Does ink on one wrong sheet help against the other?",
-        (3**0.5, -(1.5**0.5), -(1.5**0.5)): _which_ink,
-        (4, -2, -2): _which_ink,
-        (-1, 2, -1): _which_ink,
+        (6**0.5, 0, 0): "your wrong templates are zero. What would a small negative multiple there change?",
+        (2**0.5, -(2**0.5), -(2**0.5)): "your three templates have the same length. "
+        "In how many differences of two matches does each of them occur?",
+        (3**0.5, -(1.5**0.5), -(1.5**0.5)): "your right template has half of the energy, as with two classes. "
+        "Is that still best with three?",
+        (4, -2, -2): _which_multiples,
+        (-1, 2, -1): _which_multiples,
     },
     equal=within(0.02),
-    otherwise=_which_ink,
-    why="By symmetry the wrong sheets are alike: p and q, q with p^2 + 2 q^2 = 6. The margin p - q is "
-    "largest where (p, q) is a multiple of (2, -1): a little more p is then worth just what it costs in q.",
+    otherwise=_which_multiples,
+    why="By symmetry the wrong templates are alike: p and q, q with p^2 + 2 q^2 = 6. The loss falls as p - q "
+    "grows. By Cauchy and Schwarz p - q = 1 p + (-1/sqrt 2)(sqrt 2 q) is at most sqrt(3/2) sqrt 6 = 3, and it is "
+    "3 at p = 2, q = -1.",
 )
 
 
 def optimal_templates(x, y, C, E):
-    share = np.full((len(x), C), -np.sqrt(E / (C * (C - 1))))  # (N, C) lengths along x
-    share[np.arange(len(x)), y] = np.sqrt((C - 1) * E / C)
+    lengths = np.full((len(x), C), -np.sqrt(E / (C * (C - 1))))  # (N, C), along x
+    lengths[np.arange(len(x)), y] = np.sqrt((C - 1) * E / C)
     direction = x / np.linalg.norm(x, axis=1, keepdims=True)
-    return share[:, :, None] * direction[:, None, :]
+    return lengths[:, :, None] * direction[:, None, :]
+
+
+def _unit(x):
+    return x / np.linalg.norm(x, axis=1, keepdims=True)
 
 
 def _optimal_not_unit(x, y, C, E):
@@ -64,55 +72,53 @@ def _optimal_no_root(x, y, C, E):
 
 
 def _optimal_all_columns(x, y, C, E):
-    """share[:, y] = ... without the row numbers: every input gets all the labels of the batch."""
-    share = np.full((len(y), C), -np.sqrt(E / (C * (C - 1))))
-    share[:, y] = np.sqrt((C - 1) * E / C)
-    return share[:, :, None] * _unit(x)[:, None, :]
+    """lengths[:, y] = ... without the row numbers: every input gets all the labels of the batch."""
+    lengths = np.full((len(y), C), -np.sqrt(E / (C * (C - 1))))
+    lengths[:, y] = np.sqrt((C - 1) * E / C)
+    return lengths[:, :, None] * _unit(x)[:, None, :]
 
 
-def _unit(x):
-    return x / np.linalg.norm(x, axis=1, keepdims=True)
-
-
-def _what_is_off(got, truth, x, y, C, E):
-    spent, match = (got**2).sum(axis=(1, 2)), np.einsum("ncd,nd->nc", got, x)
+def _optimal_off(got, truth, x, y, C, E):
+    energy, match = (got**2).sum(axis=(1, 2)), np.einsum("ncd,nd->nc", got, x)
     if (match.argmax(axis=1) != y).any():
         return "for some inputs a wrong class has the largest match. Which template belongs to class y[n]?"
-    if not np.allclose(spent, E):
-        n = np.abs(spent - E).argmax()
+    if not np.allclose(energy, E):
+        n = np.abs(energy - E).argmax()
         return (
-            f"the squared lengths should add up to {E} for each input, those of input {n} to {spent[n]:.3f}. "
-            "Which has the wrong length, the direction or its factor?"
+            f"the energy of the templates of input {n} should be {E}, yours is {energy[n]:.3f}. "
+            "Is it the direction or its factor that has another length than you think?"
         )
     return (
-        "the budget is kept, but the templates are others. "
-        "How does the theorem divide it, and in which direction should each one point?"
+        "your templates have the energy E, but they are not the theorem's. "
+        "How does the theorem divide the energy, and in which direction does each template point?"
     )
 
 
+_rng = np.random.default_rng(0)
 exercise(
     "13.2",
     solution=optimal_templates,
-    cases=[(2 * np.random.default_rng(0).normal(size=(5, 3)), np.array([0, 3, 1, 1, 2]), 4, 2.5)],
+    cases=[
+        (2 * _rng.normal(size=(5, 3)), np.array([0, 3, 1, 1, 2]), 4, 2.5),
+        (_rng.normal(size=(2, 6)), np.array([1, 0]), 2, 0.5),
+    ],
     wrong={
         _optimal_all_columns: "some inputs have several templates with a positive match. "
-        "How many entries of row n does y[n] name?",
-        _optimal_right_only: "your wrong templates are zero. What does the theorem write on them?",
-        _optimal_budget_each: "each of the 4 templates spends the whole budget. "
-        "What is it that must not exceed E?",
-        _optimal_not_unit: "what your templates spend depends on the input. "
+        "Which entries does your indexing change in row n?",
+        _optimal_right_only: "your wrong templates are zero. What does the theorem give them?",
+        _optimal_budget_each: "each of your templates has the energy E. What is it that must not exceed E?",
+        _optimal_not_unit: "the energy of your templates depends on the input. "
         "How long is the vector that they are multiples of?",
-        _optimal_no_root: "your squared lengths add up to the square of the budget. "
-        "Where does a square root belong?",
+        _optimal_no_root: "the energy of your templates is the square of E. Where does a square root belong?",
         _optimal_split_in_half: "over the classes your templates do not add up to zero. "
-        "How does the theorem divide the budget?",
+        "How does the theorem divide the energy?",
     },
-    otherwise=_what_is_off,
+    otherwise=_optimal_off,
 )
 
 
 def alignment(A, x, y):
-    match = np.einsum("ncd,nd->nc", A, x)
+    match = np.einsum("ncd,nd->nc", A, x)  # (N, C)
     lengths = np.linalg.norm(A, axis=2) * np.linalg.norm(x, axis=1)[:, None]
     cosines = match / np.maximum(lengths, 1e-12)
     right = cosines[np.arange(len(y)), y]
@@ -152,13 +158,22 @@ def _alignment_mean_template(A, x, y):
     return alignment(A, x, y)[0], cosine
 
 
+def _alignment_off(got, truth, *_):
+    if np.allclose(got[0], truth[0]):
+        return "the cosines of the right class are fine, the means of the others are not. What is averaged?"
+    return (
+        f"for the first two inputs your cosines with the right template are {got[0][:2].round(3)}, "
+        f"and {truth[0][:2].round(3)} was expected. Which two vectors do you compare?"
+    )
+
+
 _rng = np.random.default_rng(1)
 exercise(
     "13.3",
     solution=alignment,
     cases=[(_rng.normal(size=(6, 4, 5)), 2 * _rng.normal(size=(6, 5)), np.array([0, 1, 2, 3, 0, 1]))],
     wrong={
-        _alignment_products: "a cosine lies between -1 and 1, yours do not. "
+        _alignment_products: "a cosine lies between -1 and 1, and yours do not. "
         "What must the inner product be divided by?",
         _alignment_absolute: "none of your cosines is negative. What does the sign tell?",
         _alignment_largest: "you report the class with the best match. Is this always the class y[n]?",
@@ -167,11 +182,138 @@ exercise(
         _alignment_all_classes: "the cosines of the right class are fine, your means are not. "
         "Over how many classes is the mean taken, and which one is left out?",
     },
-    otherwise=lambda got, truth, *_: (
-        "the cosines of the right class are fine, the means of the others are not. What is averaged?"
-        if np.allclose(got[0], truth[0])
-        else f"the cosines of the right class should begin with {truth[0][:2].round(3)}, yours begin with "
-        f"{got[0][:2].round(3)}. Which two vectors are compared?"
+    otherwise=_alignment_off,
+)
+
+
+def mates_cosine(u, label, x, y, skip_own=False):
+    cosines = (u / np.linalg.norm(u, axis=1, keepdims=True)) @ (x / np.linalg.norm(x, axis=1, keepdims=True)).T
+    mates = label[:, None] == y  # (M, N)
+    if skip_own:
+        mates = mates & ~np.eye(len(y), dtype=bool)
+    return (cosines * mates).sum(axis=1) / mates.sum(axis=1)
+
+
+def _mates_skip_never(u, label, x, y, skip_own=False):
+    return mates_cosine(u, label, x, y)
+
+
+def _mates_skip_always(u, label, x, y, skip_own=False):
+    same = (label[:, None] == y) & ~np.eye(len(u), len(y), dtype=bool)
+    return (_unit(u) @ _unit(x).T * same).sum(axis=1) / same.sum(axis=1)
+
+
+def _mates_everybody(u, label, x, y, skip_own=False):
+    return mates_cosine(u, 0 * label, x, 0 * y, skip_own)
+
+
+def _mates_over_all(u, label, x, y, skip_own=False):
+    """The mean over a whole row: cosines of other classes count as zeros."""
+    same = (label[:, None] == y) & ~(np.eye(len(u), len(y), dtype=bool) & skip_own)
+    return (_unit(u) @ _unit(x).T * same).mean(axis=1)
+
+
+def _mates_products(u, label, x, y, skip_own=False):
+    same = (label[:, None] == y) & ~(np.eye(len(u), len(y), dtype=bool) & skip_own)
+    return (u @ x.T * same).sum(axis=1) / same.sum(axis=1)
+
+
+def _mates_count_too_many(u, label, x, y, skip_own=False):
+    """The own cosine is left out of the sum, but not of the count."""
+    same = (label[:, None] == y) & ~(np.eye(len(u), len(y), dtype=bool) & skip_own)
+    return (_unit(u) @ _unit(x).T * same).sum(axis=1) / (label[:, None] == y).sum(axis=1)
+
+
+def _mates_mean_digit(u, label, x, y, skip_own=False):
+    """The cosine with the mean of the mates in place of the mean of the cosines."""
+    same = (label[:, None] == y) & ~(np.eye(len(u), len(y), dtype=bool) & skip_own)
+    return (_unit(u) * _unit(same @ x)).sum(axis=1)
+
+
+_rng = np.random.default_rng(2)
+_y = np.array([0, 1, 0, 1, 1, 0, 1])
+exercise(
+    "13.4",
+    solution=mates_cosine,
+    cases=[
+        (_rng.normal(size=(4, 5)), np.array([1, 0, 0, 1]), 2 * _rng.normal(size=(7, 5)) + 1, _y, False),
+        (_rng.normal(size=(7, 5)), _y, 2 * _rng.normal(size=(7, 5)) + 1, _y, True),
+    ],
+    wrong={
+        _mates_skip_never: "without skip_own your means are right, with it they are not. "
+        "Which row of x must not count for u[n] then?",
+        _mates_skip_always: "with skip_own your means are right, without it they are not. "
+        "Are u[n] and x[n] the same digit then?",
+        _mates_everybody: "your means run over all rows of x. Which of them have the label of u[m]?",
+        _mates_over_all: "you divide by the number of all rows of x. How many cosines are in the sum?",
+        _mates_products: "your numbers depend on the lengths of the rows. What makes an inner product a cosine?",
+        _mates_count_too_many: "with skip_own your sums are right. How many cosines are in each of them?",
+        _mates_mean_digit: "you compare u[m] with the mean of the mates. Is that the mean of the cosines?",
+    },
+    otherwise=lambda got, truth, *case: (
+        f"with skip_own={case[-1]} your numbers begin with {got[:2].round(3)}. "
+        f"Row 0 of u has {int((case[1][0] == case[3]).sum())} rows of x with its label. "
+        "Over which of them do you take the mean?"
+    ),
+)
+
+
+def share_of_pairs(score, wrong):
+    suspect, fine = score[wrong][:, None], score[~wrong]  # (P, 1) and (Q,)
+    return (suspect > fine).mean() + (suspect == fine).mean() / 2
+
+
+def _share_reversed(score, wrong):
+    return 1 - share_of_pairs(score, wrong)
+
+
+def _share_ties_lost(score, wrong):
+    return (score[wrong][:, None] > score[~wrong]).mean()
+
+
+def _share_ties_won(score, wrong):
+    return (score[wrong][:, None] >= score[~wrong]).mean()
+
+
+def _share_above_the_mean(score, wrong):
+    """The share of wrong labels above the mean of the right ones: one threshold in place of all pairs."""
+    return (score[wrong] > score[~wrong].mean()).mean()
+
+
+def _share_in_percent(score, wrong):
+    return 100 * share_of_pairs(score, wrong)
+
+
+def _share_of_all_pairs(score, wrong):
+    """Right labels are paired with each other as well."""
+    return (score[wrong][:, None] > score).mean()
+
+
+def _share_row_by_row(score, wrong):
+    return (score[wrong] > score[~wrong][: wrong.sum()]).mean()
+
+
+_rng = np.random.default_rng(3)
+_wrong = _rng.random(30) < 0.4
+exercise(
+    "13.5",
+    solution=share_of_pairs,
+    cases=[
+        (_rng.normal(size=30) + 0.7 * _wrong, _wrong),
+        (_rng.integers(4, size=30) + 0.5 * (_wrong * _rng.integers(3, size=30)), _wrong),
+    ],
+    wrong={
+        _share_reversed: "your share and the expected one add up to 1. Which member of a pair should have the larger score?",
+        _share_ties_lost: "where scores are equal your share is too small. How much does a pair of equal scores count?",
+        _share_ties_won: "where scores are equal your share is too large. How much does a pair of equal scores count?",
+        _share_above_the_mean: "you compare the scores with one mean. Which pairs were asked for?",
+        _share_in_percent: "your answer lies above 1. Was a share or a percentage asked for?",
+        _share_of_all_pairs: "you compare with all digits. Which digits stand second in a pair?",
+        _share_row_by_row: "you compare each wrong label with one right label only. How many pairs are there?",
+    },
+    otherwise=lambda got, truth, score, wrong: (
+        f"of {wrong.sum()} wrong and {(~wrong).sum()} right labels one can form {wrong.sum() * (~wrong).sum()} pairs. "
+        f"Your share is {got:.3f}. In how many of them do you find the larger score with the wrong label?"
     ),
 )
 
@@ -181,37 +323,37 @@ def _loss(A, x, y):
     return np.log(np.exp(match - match.max()).sum()) + match.max() - match[y]
 
 
-@exercise("13.4")
-def check_13_4(attempt):
+@exercise("13.6")
+def check_13_6(attempt):
     rng = np.random.default_rng(2)
     for D, C, E, y in ((3, 2, 1.0, 1), (6, 5, 4.0, 2), (12, 10, 9.0, 0)):
         x, price = rng.normal(size=D), rng.uniform(0.2, 5.0, size=D)
         A = np.asarray(call(attempt, x, y, C, E, price, shape=(C, D)), float)
         cost, match, best = (price * A**2).sum(), A @ x, _loss(A, x, y)
-        bill = f"your sheets cost {cost:.3f} and the budget is {E}."
-        ask(cost <= E * (1 + 1e-6), f"{bill} What does ink cost at a dear pixel?")
-        ask(cost >= E * (1 - 1e-6), f"{bill} Could more ink lower the loss?")
+        bill = f"your templates cost {cost:.3f} and the budget is {E}."
+        ask(cost <= E * (1 + 1e-6), f"{bill} What does a number at an expensive pixel cost?")
+        ask(cost >= E * (1 - 1e-6), f"{bill} Could longer templates lower the loss?")
         ask(
             not np.isclose(abs(match[y]), np.linalg.norm(A[y]) * np.linalg.norm(x)),
-            "your sheets are multiples of x, as if ink cost the same everywhere. "
-            "Where would you save some, if one pixel were a hundred times dearer?",
+            "your templates are multiples of x, as if all pixels cost the same. "
+            "Where would you save if one pixel were a hundred times as expensive?",
         )
         ask(
             np.corrcoef(np.abs(A[y] / x), price)[0, 1] <= 0.5,
-            "relative to x you write most where ink is dearest. Is that what you meant?",
+            "relative to x your right template is largest where pixels are most expensive. Is that what you meant?",
         )
         ask(
             abs(match.sum()) <= 1e-6 * np.abs(match).max(),
-            "over the classes your matches do not add up to zero. "
-            "What could be taken from all sheets at once without any effect, and what would it save?",
+            "over the classes your matches do not add up to zero. What could be subtracted from all templates "
+            "without any effect on the loss, and what would it save?",
         )
         share = np.exp(match - match.max())
         slope = (share / share.sum() - np.eye(C)[y])[:, None] * x
-        for step in (1e-3, 1e-2, 0.1):  # a little downhill, the dear pixels less, and back to the budget
+        for step in (1e-3, 1e-2, 0.1):  # a little downhill, the expensive pixels less, and back to the budget
             other = A - step * np.linalg.norm(A) / np.linalg.norm(slope) * slope / price
             loss = _loss(other * np.sqrt(E / (price * other**2).sum()), x, y)
             ask(
                 loss >= best - 1e-11,
-                "sheets that differ a little from yours, within the budget, have a smaller loss "
-                f"({loss:.6f}, yours {best:.6f}). What does a unit of money buy at each pixel?",
+                "templates that differ a little from yours, within the budget, have a smaller loss "
+                f"({loss:.6f}, yours {best:.6f}). What does a unit of the budget buy at each pixel?",
             )

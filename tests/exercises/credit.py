@@ -1027,7 +1027,7 @@ SOLUTIONS = {
     "1.5": add, "2.4": best_groups, "3.6": top_two, "4.6": skip_gradients,
     "5.6": distance_to_border, "6.4": wider_map, "8.5": maximum_network,
     "7.4": by_branches, "9.5": interpolate,
-    "10.4": line_constant, "11.6": average_template, "13.4": priced_templates, "14.3": free_right_angle,
+    "10.4": line_constant, "11.6": average_template, "13.6": priced_templates, "14.3": free_right_angle,
     "16.6": count_regions,
     "18.6": as_kmeans, "20.6": crossings, "22.5": ink_range, "23.3": goes_out, "25.4": fee_weights,
     "26.5": glued, "28.6": best_code,
@@ -1089,7 +1089,7 @@ WRONG = {
         average_template_of_the_end, average_template_of_1000_points, average_template_first_layer,
         average_template_share_alike, average_template_input_by_input, average_template_rescaled,
     ],
-    "13.4": [
+    "13.6": [
         priced_as_if_equal, priced_the_wrong_way, priced_by_the_root, priced_right_only, priced_ink_alone,
     ],
     "14.3": [free_right_angle_from_the_far_side, free_right_angle_minus_the_mean],
