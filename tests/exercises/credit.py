@@ -13,7 +13,7 @@ from torch.overrides import TorchFunctionMode
 import mad_max_lib as mm
 from mad_max_lib.exercises.chapter_01 import visible
 from mad_max_lib.exercises.chapter_04 import loss_gradient
-from mad_max_lib.exercises.chapter_11 import forward
+from mad_max_lib.exercises.chapter_12 import forward
 
 
 def add(a_1, b_1, a_2, b_2):
@@ -599,6 +599,44 @@ def free_right_angle_minus_the_mean(W):
     return -W.mean(axis=0)
 
 
+def sign_flip_p(differences):
+    signs = np.array(list(np.ndindex(*[2] * len(differences)))) * 2 - 1
+    sums = np.abs(signs @ differences)
+    return float(np.mean(sums >= abs(differences.sum()) - 1e-9 * np.abs(differences).sum()))
+
+
+def sign_flip_one_sided(differences):
+    signs = np.array(list(np.ndindex(*[2] * len(differences)))) * 2 - 1
+    return float(np.mean(signs @ differences >= differences.sum() - 1e-9 * np.abs(differences).sum()))
+
+
+def sign_flip_strictly_larger(differences):
+    signs = np.array(list(np.ndindex(*[2] * len(differences)))) * 2 - 1
+    return float(np.mean(np.abs(signs @ differences) > abs(differences.sum()) + 1e-9 * np.abs(differences).sum()))
+
+
+def sign_flip_rounding(differences):
+    signs = np.array(list(np.ndindex(*[2] * len(differences)))) * 2 - 1
+    return float(np.mean(np.abs(signs @ differences) >= abs(differences.sum())))
+
+
+def sign_flip_drawn(differences):
+    signs = np.random.default_rng(0).choice([-1, 1], size=(10_000, len(differences)))
+    return float(np.mean(np.abs(signs @ differences) >= abs(differences.sum()) - 1e-9 * np.abs(differences).sum()))
+
+
+def sign_flip_counts_positive(differences):
+    """The sign test: sizes are forgotten."""
+    return sign_flip_p(np.sign(differences))
+
+
+def sign_flip_without_the_given(differences):
+    signs = np.array(list(np.ndindex(*[2] * len(differences)))) * 2 - 1
+    sums = np.abs(signs @ differences)
+    n = (sums >= abs(differences.sum()) - 1e-9 * np.abs(differences).sum()).sum()
+    return float((n - 1) / (len(sums) - 1))
+
+
 def as_kmeans(A, B):
     """A shift v of all slopes such that |a_r + v|^2 + 2 b_r is the same for every r."""
     w = (A**2).sum(axis=1) + 2 * B
@@ -1023,11 +1061,62 @@ def interpolate_one_too_many(x, y):
     return np.vstack([w, 0 * x[:1]]), np.append(b, 0), np.append(v, 0), c
 
 
+def score_anywhere(x, s, sigma):
+    windows = np.lib.stride_tricks.sliding_window_view(x, len(s), axis=1)
+    scores = (windows @ s - s @ s / 2) / sigma**2
+    top = scores.max(axis=1)
+    return top + np.log(np.exp(scores - top[:, None]).mean(axis=1))
+
+
+def score_anywhere_places(x, s, sigma):
+    windows = np.lib.stride_tricks.sliding_window_view(x, len(s), axis=1)
+    return (windows @ s - s @ s / 2) / sigma**2
+
+
+def score_anywhere_best_place(x, s, sigma):
+    return score_anywhere_places(x, s, sigma).max(axis=1)
+
+
+def score_anywhere_best_place_less_the_count(x, s, sigma):
+    scores = score_anywhere_places(x, s, sigma)
+    return scores.max(axis=1) - np.log(scores.shape[1]) * (scores.std(axis=1) > 0)
+
+
+def score_anywhere_mean_score(x, s, sigma):
+    return score_anywhere_places(x, s, sigma).mean(axis=1)
+
+
+def score_anywhere_summed(x, s, sigma):
+    scores = score_anywhere_places(x, s, sigma)
+    return score_anywhere(x, s, sigma) + np.log(scores.shape[1])
+
+
+def score_anywhere_overflows(x, s, sigma):
+    return np.log(np.exp(score_anywhere_places(x, s, sigma)).mean(axis=1))
+
+
+def score_anywhere_width_for_variance(x, s, sigma):
+    return score_anywhere(x, s, 1.0) / sigma
+
+
+def score_anywhere_without_offset(x, s, sigma):
+    return score_anywhere(x, s, sigma) + s @ s / 2 / sigma**2
+
+
+def score_anywhere_around_the_end(x, s, sigma):
+    return score_anywhere(np.concatenate([x, x[:, : len(s) - 1]], axis=1), s, sigma)
+
+
+def score_anywhere_time_reversed(x, s, sigma):
+    return score_anywhere(x, s[::-1], sigma)
+
+
 SOLUTIONS = {
     "1.5": add, "2.4": best_groups, "3.6": top_two, "4.6": skip_gradients,
     "5.6": distance_to_border, "6.4": wider_map, "8.5": maximum_network,
     "7.4": by_branches, "9.5": interpolate,
-    "10.4": line_constant, "11.6": average_template, "13.6": priced_templates, "14.3": free_right_angle,
+    "10.4": line_constant, "11.6": score_anywhere, "12.4": average_template, "13.6": priced_templates, "14.5": free_right_angle,
+    "15.5": sign_flip_p,
     "16.6": count_regions,
     "18.6": as_kmeans, "20.6": crossings, "22.5": ink_range, "23.3": goes_out, "25.4": fee_weights,
     "26.5": glued, "28.6": best_code,
@@ -1086,13 +1175,22 @@ WRONG = {
         line_constant_with_infinite_knots,
     ],
     "11.6": [
+        score_anywhere_best_place, score_anywhere_best_place_less_the_count, score_anywhere_mean_score,
+        score_anywhere_summed, score_anywhere_overflows, score_anywhere_width_for_variance,
+        score_anywhere_without_offset, score_anywhere_around_the_end, score_anywhere_time_reversed,
+    ],
+    "12.4": [
         average_template_of_the_end, average_template_of_1000_points, average_template_first_layer,
         average_template_share_alike, average_template_input_by_input, average_template_rescaled,
     ],
     "13.6": [
         priced_as_if_equal, priced_the_wrong_way, priced_by_the_root, priced_right_only, priced_ink_alone,
     ],
-    "14.3": [free_right_angle_from_the_far_side, free_right_angle_minus_the_mean],
+    "14.5": [free_right_angle_from_the_far_side, free_right_angle_minus_the_mean],
+    "15.5": [
+        sign_flip_one_sided, sign_flip_strictly_larger, sign_flip_rounding, sign_flip_drawn,
+        sign_flip_counts_positive, sign_flip_without_the_given,
+    ],
     "18.6": [as_kmeans_slopes, as_kmeans_wrong_way, as_kmeans_twice, as_kmeans_lengths, as_kmeans_scaled],
     "20.6": [crossings_of_the_ends, crossings_sampled, crossings_places],
     "22.5": [ink_swapped, ink_no_box, ink_box_alone, ink_shrunk, ink_dark_shrunk],
