@@ -25,13 +25,13 @@ exercise(
             2,
             3,
             3,
-        ): "you count the pieces from 1. Which number has the first piece in this book?",
+        ): "you count the lines from 1. Which number has the first line here?",
     },
     otherwise=lambda got, truth: (
         f"at u = {(u := int(np.argmax(got != truth)))} the three lines have heights {4 - 2 * u}, 1 "
         f"and {2 * u - 6}. Which of them is highest there?"
     ),
-    why="The scores of pieces 0, 1, 2 are 4, 1, -6 at u = 0, then 2, 1, -4; 0, 1, -2; -2, 1, 0; -4, 1, 2; "
+    why="The heights of lines 0, 1, 2 are 4, 1, -6 at u = 0, then 2, 1, -4; 0, 1, -2; -2, 1, 0; -4, 1, 2; "
     "-6, 1, 4. The heights of the points play no part.",
 )
 
@@ -76,21 +76,21 @@ def _refit_counts_the_codes(u, y, codes, R):
     return refit(u, y, codes, codes.max() + 1)
 
 
-def _which_piece(got, truth, u, y, codes, R):
+def _which_line(got, truth, u, y, codes, R):
     r = int(np.argmin(np.isclose(got[0], truth[0]) & np.isclose(got[1], truth[1])))
     N, line = (codes == r).sum(), f"has slope {got[0][r]:.4g} and offset {got[1][r]:.4g}"
     if N < 2:
-        return f"piece {r} owns {N} of the points, and yours {line}. What was asked for where none fits?"
-    return f"the {N} points of piece {r} lie on a line, and yours {line}. Does it go through them?"
+        return f"{N} of the points have code {r}, and your line {r} {line}. What was asked for here?"
+    return f"the {N} points of code {r} lie on a line, and yours {line}. Does it go through them?"
 
 
 _rng = np.random.default_rng(1)
 _u = np.sort(_rng.uniform(0.5, 3, 40))
-_codes = np.repeat([0, 2, 3, 4, 5], [15, 15, 7, 2, 1])  # piece 1 owns nothing, piece 5 one point
+_codes = np.repeat([0, 2, 3, 4, 5], [15, 15, 7, 2, 1])  # line 1 has no point, line 5 has one
 _y = np.array([1.0, 0, -2, 0.5, 3, 0])[_codes] * _u + np.array([0.0, 0, 4, 1, 2, 7])[_codes]
 _six = _u, _y, _codes
-FEWER_PIECES = (
-    "R = 7 is given, and the last piece owns no point; you return 6 pieces. "
+FEWER_LINES = (
+    "R = 7 is given, and the last line has no point; you return 6 lines. "
     "From where does your version take their number?"
 )
 
@@ -100,20 +100,20 @@ FEWER_PIECES = (
     solution=refit,
     cases=[(*_six, 6), (*_six, 7)],
     wrong={
-        _refit_through_zero: "points that lie exactly on a line are missed by your piece 2. "
+        _refit_through_zero: "points that lie exactly on a line are missed by your line 2. "
         "May its offset be anything?",
         _refit_all_points: "all your lines are the same. Which points should line r be fitted to?",
-        _refit_empty_is_zero: "piece 1 owns no point, yet its offset is 0, so it may win somewhere. "
+        _refit_empty_is_zero: "line 1 has no point, yet its offset is 0, so it may win somewhere. "
         "Which offset lets it never win?",
         _refit_swapped: "slopes come first, then offsets. In which order do you return them?",
-        _refit_single_point: "piece 5 owns a single point. How many points does a line need?",
-        _refit_counts_the_codes: FEWER_PIECES,
+        _refit_single_point: "line 5 has a single point. How many points does a line need?",
+        _refit_counts_the_codes: FEWER_LINES,
     },
-    otherwise=_which_piece,
+    otherwise=_which_line,
 )
 def check_2_2(attempt):
     a, _ = call(attempt, *_six, 7, shape=[None, None], may_be_nan=True)
-    ask(a.shape != (6,), FEWER_PIECES)
+    ask(a.shape != (6,), FEWER_LINES)
 
 
 def fit_even(u, y, R):
@@ -162,8 +162,8 @@ exercise(
     wrong={
         _even_interpolated: "your heights at the knots are those of the data there. "
         "Do all other points have a say in them?",
-        _even_knots_are_pieces: "your fit has one piece less than was asked for. "
-        "How many knots bound a single piece?",
+        _even_knots_are_pieces: "your fit has one segment less than was asked for. "
+        "How many knots bound a single segment?",
         _even_in_number_of_points: "your knots have equally many points between them. "
         "Are they equally far apart?",
         _even_between(lambda u: u[0], lambda u: u[-1]): "your knots run from u[0] to u[-1]. "
@@ -172,7 +172,7 @@ exercise(
         "Between which places do the points lie here?",
         _even_between(lambda u: 0.0, lambda u: 1.0): "your knots run from 0 to 1. "
         "At which places do the first and the last point lie?",
-        _even_without_joints: "your pieces are fitted one by one. Do neighbours meet at the knot?",
+        _even_without_joints: "your segments are fitted one by one. Do neighbours meet at the knot?",
     },
     otherwise=lambda got, truth, u, y, R: (
         f"with R = {R} your sum of squares is {((got - y) ** 2).sum():.4g}, that of the best spline "
