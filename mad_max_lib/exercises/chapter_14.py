@@ -1,17 +1,15 @@
 """Chapter 14, orthogonal templates."""
 
 import numpy as np
-from scipy.special import stdtrit
 
-from . import ask, call, exercise
-
+from . import ask, call, exercise, within
 
 exercise(
     "14.1",
     solution=[0, 2, 1],
     wrong={
         (0, 1, 0.5): "each pair of rows is counted once here. How many ordered pairs do two rows make?",
-        (97, 4, 4): "a row's product with itself is in your sums. Is a row cross-talk to itself?",
+        (97, 4, 4): "a row's product with itself is in your sums. Is a row different from itself?",
         (0, -2, 2): "an overlap came out negative. "
         "What does the definition do to each product before adding?",
         (0, 2, 2): "the third one adds the products themselves, or their sizes. What happens to 0.5 first?",
@@ -57,8 +55,8 @@ exercise(
         "How often does a pair appear in the sum?",
         _gradient_downhill: "your answer points the other way. Is the gradient uphill or downhill?",
         _gradient_with_itself: "your row c is also pulled by itself. "
-        "Which entries of the Gram matrix are no cross-talk?",
-        _gradient_of_products: "the size of the cross-talk does not matter to your gradient. "
+        "Which entries of the Gram matrix does the overlap leave out?",
+        _gradient_of_products: "how large a product is does not matter to your gradient. "
         "Are the products squared?",
         _gradient_of_cosines: "your version scales the rows first. Does the overlap see the lengths?",
     },
@@ -69,82 +67,20 @@ exercise(
 )
 
 
-@exercise("14.3")
-def check_14_3(attempt):
-    rng = np.random.default_rng(1)
-    w = rng.normal(size=5)
-    cases = {
-        "random rows": rng.normal(size=(2, 5)),
-        "nearly equal rows": w + 0.1 * rng.normal(size=(2, 5)),
-        "orthogonal rows": np.array([[2.0, 0, 0], [0, 0, 3.0]]),
-        "opposite rows": np.stack([w, -w]),
-        "rows along an axis": np.array([[3.0, 0.0], [-3.0, 0.0]]),
-        "rows of one number": np.array([[3.0], [5.0]]),
-    }
-    for name, W in cases.items():
-        v = call(attempt, W, shape=W.shape[1:])
-        product, size = (W[0] + v) @ (W[1] + v), np.linalg.norm(W) ** 2
-        ask(
-            abs(product) <= 1e-9 * size,
-            f"{name}: after adding your row their product is {product:.3g}. Where must m + v end?",
-        )
-        mean, half = np.linalg.norm(W.sum(axis=0)) / 2, np.linalg.norm(W[0] - W[1]) / 2
-        ask(
-            np.linalg.norm(v) <= abs(mean - half) + 1e-9 * size,
-            f"{name}: the product is zero, but a shorter row does it, too. "
-            "In which direction is the way from m the shortest?",
-        )
-
-
-def paired_interval(treated, control, t):
-    differences = treated - control
-    half = t * differences.std(ddof=1) / np.sqrt(len(differences))
-    return differences.mean() - half, differences.mean() + half
-
-
-def _interval_unpaired(treated, control, t):
-    half = t * np.sqrt((treated.var(ddof=1) + control.var(ddof=1)) / len(treated))
-    return treated.mean() - control.mean() - half, treated.mean() - control.mean() + half
-
-
-def _interval_divided_by_s(treated, control, t):
-    half = t * (treated - control).std() / np.sqrt(len(treated))
-    return (treated - control).mean() - half, (treated - control).mean() + half
-
-
-def _interval_of_the_spread(treated, control, t):
-    half = t * (treated - control).std(ddof=1)
-    return (treated - control).mean() - half, (treated - control).mean() + half
-
-
-def _interval_normal(treated, control, t):
-    return paired_interval(treated, control, 1.96)
-
-
-def _interval_swapped(treated, control, t):
-    return paired_interval(control, treated, t)
-
-
-_rng = np.random.default_rng(2)
-_CONTROL = 80 + 3 * _rng.normal(size=6)
 exercise(
-    "14.4",
-    solution=paired_interval,
-    cases=[(_CONTROL + 2 + _rng.normal(size=6), _CONTROL, stdtrit(5, 0.975))],
+    "14.3",
+    solution=0.5**0.5,
+    equal=within(2e-3),
     wrong={
-        _interval_swapped: "the treated scores are higher, your interval says lower. "
-        "Which is taken from which?",
-        _interval_unpaired: "your interval is as wide as that of strangers. "
-        "Is it the spread of the scores that counts?",
-        _interval_divided_by_s: "your interval is a little too narrow. By what does `np.std` divide?",
-        _interval_of_the_spread: "that is where single differences lie. "
-        "How much less does the mean of S of them vary?",
-        _interval_normal: "1.96 is right for very many pairs. What was t given for?",
+        0.5: "that is the square of a length. Which length belongs to it?",
+        1.0: "rows of length 1 at 30 degrees have a product. What does the theorem say of such rows?",
+        2**0.5: "that is longer than a row is at the start. Does s count one row or two?",
+        1 / 2**0.25: "what is s at the end, and what are the two squared lengths then?",
+        0.5176: "that is the distance of the two tips at the start. Which quantities are kept on the way?",
     },
-    otherwise=lambda got, truth, *_: (
-        f"the interval here goes from {truth[0]:.3f} to {truth[1]:.3f}, "
-        f"yours from {got[0]:.3f} to {got[1]:.3f}. Which of mean, spread and root is off?"
-    ),
+    otherwise="at the start s is 2. What is p, what is the kept quantity, and what is s when p is 0?",
+    why="s = 2 and p = cos 30 = 0.866, so s^2 - 4 p^2 = 4 - 3 = 1. At the end p = 0 and s = 1. The squared "
+    "lengths were equal and stay equal, so each is 1/2, and each row has the length 0.707.",
 )
 
 
@@ -198,7 +134,7 @@ def _which_angle(got, truth, W):
 
 
 exercise(
-    "14.5",
+    "14.4",
     solution=right_angles,
     cases=[(np.random.default_rng(3).normal(size=(4, 6)) * [[1], [2], [3], [4]] + 1,)],
     wrong={
@@ -212,4 +148,53 @@ exercise(
         "Which parts are left?",
     },
     otherwise=_which_angle,
+)
+
+
+@exercise("14.5")
+def check_14_5(attempt):
+    rng = np.random.default_rng(1)
+    w = rng.normal(size=5)
+    cases = {
+        "random rows": rng.normal(size=(2, 5)),
+        "nearly equal rows": w + 0.1 * rng.normal(size=(2, 5)),
+        "orthogonal rows": np.array([[2.0, 0, 0], [0, 0, 3.0]]),
+        "opposite rows": np.stack([w, -w]),
+        "rows along an axis": np.array([[3.0, 0.0], [-3.0, 0.0]]),
+        "rows of one number": np.array([[3.0], [5.0]]),
+    }
+    for name, W in cases.items():
+        v = call(attempt, W, shape=W.shape[1:])
+        product, size = (W[0] + v) @ (W[1] + v), np.linalg.norm(W) ** 2
+        ask(
+            abs(product) <= 1e-9 * size,
+            f"{name}: after adding your row their product is {product:.3g}. "
+            "With m the mean of the two rows, how long must m + v be?",
+        )
+        mean, half = np.linalg.norm(W.sum(axis=0)) / 2, np.linalg.norm(W[0] - W[1]) / 2
+        ask(
+            np.linalg.norm(v) <= abs(mean - half) + 1e-9 * size,
+            f"{name}: the product is zero, but a shorter row does it, too. "
+            "In which direction is the way from m the shortest?",
+        )
+
+
+_BOUND = (1000**2 / 512 - 1000) / (1000 * 999)
+exercise(
+    "14.6",
+    solution=[512, _BOUND**0.5],
+    equal=within(2e-4),
+    wrong={
+        (512, _BOUND): "the first number is right. Is the second the mean of the squares, or its root?",
+        (512, (2 * _BOUND) ** 0.5): "the bound counts ordered pairs. How many of these do 1,000 rows make?",
+        (512, (1000 / 512 / 999) ** 0.5): "the second is too large. Is the term K in your bound?",
+        (512, 0): "512 rows can be orthogonal. Can all 1,000 of them?",
+        (1000, 0): "can 1,000 rows of 512 numbers be linearly independent?",
+        (1000, _BOUND**0.5): "the second number is right. How many rows can be linearly independent?",
+        (512, (_BOUND * 999000) ** 0.5): "you took the root of a sum. Over how many pairs is the mean?",
+    },
+    otherwise="what are K and D here? What does the theorem say of the number of orthogonal rows, and of the "
+    "sum of the squared cosines?",
+    why="At most D = 512 rows can be orthogonal. The bound is 1000^2 / 512 - 1000 = 953.1, the sum over "
+    "1000 times 999 ordered pairs. The mean is 0.000954, and its root is 0.031, about 88 degrees.",
 )
