@@ -40,7 +40,8 @@ exercise(
     },
     equal=within(0.01),
     otherwise=lambda got, truth: (
-        f"with |s| = {got:.4g} we have d = {got / 2:.4g}. For which d does the formula give the rate asked for?"
+        f"with |s| = {got:.4g} we have d = {got / 2:.4g}. For which d does the formula give the "
+        "rate asked for?"
     ),
     why="d - 1.645 must be 1.282, so d = 2.927, and |s| = 2 * 2.927 = 5.854.",
 )
@@ -96,8 +97,10 @@ exercise(
         (_rng.laplace(size=(1, 3)), _rng.normal(size=3), 0.8),
     ],
     wrong={
-        _laplace_gaussian: "this is affine in x, as for Gaussian noise. Does the density of this noise hold a square?",
-        _laplace_inner_product: "this is an inner product. What do the logarithms of the two densities look like, "
+        _laplace_gaussian: "this is affine in x, as for Gaussian noise. Does the density of this "
+        "noise hold a square?",
+        _laplace_inner_product: "this is an inner product. What do the logarithms of the two "
+        "densities look like, "
         "before one is subtracted from the other?",
         _laplace_wrong_way: "a recording that equals the pulse gets a negative score. "
         "Which of the two densities stands above the bar of the ratio?",
@@ -106,7 +109,8 @@ exercise(
         "Which power of the scale stands in the exponent of the density?",
         _laplace_with_pulse_only: "this is the logarithm of one density. How likely is x without the pulse?",
         _laplace_ratio: "this is the ratio of the densities. What was asked for?",
-        _laplace_of_the_sums: "for one sample this is right. In which order do the absolute value and the sum come?",
+        _laplace_of_the_sums: "for one sample this is right. In which order do the absolute value "
+        "and the sum come?",
         _laplace_of_the_lengths: "for one sample this is right. The samples are independent: "
         "what happens to their densities?",
     },
@@ -222,7 +226,8 @@ exercise(
         "On what scale do both add up?",
         _bank_whole_energy: "a recording half-way between two pulses should get equal scores when the priors "
         "are equal. How much of the squared length has to be taken back?",
-        _bank_length_for_square: "the priors and the templates are right. Is it the length that is subtracted?",
+        _bank_length_for_square: "the priors and the templates are right. Is it the length that is "
+        "subtracted?",
     },
     equal=_same_decisions,
     otherwise=lambda got, truth, *_: (
@@ -279,7 +284,8 @@ def check_11_6(attempt):
     wrapped[0, [8, 9, 0, 1]] = long
     ask(
         score(wrapped, long, 1.0)[0] < 1000,
-        "a pulse that is cut at the end and goes on at the beginning counts as one. Which places are allowed?",
+        "a pulse that is cut at the end and goes on at the beginning counts as one. Which places "
+        "are allowed?",
     )
     twice = np.zeros((1, 10))
     twice[0, :4] = twice[0, 6:] = long
