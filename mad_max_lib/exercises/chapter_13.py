@@ -8,7 +8,7 @@ from . import ask, call, exercise, within
 def _which_multiples(got, truth):
     margin, energy = got[0] - got[1:].max(), (got**2).sum()
     if margin <= 0:
-        return "with your numbers a wrong class has the largest match. Which number belongs to the right class?"
+        return "with your numbers a wrong class has the largest match. Which one belongs to the right class?"
     if energy > 6.05:
         return f"the squares of your numbers add up to {energy:.2f}. How large may the energy be?"
     return (
@@ -24,16 +24,16 @@ exercise(
         (6**0.5, 0, 0): "your wrong templates are zero. What would a small negative multiple there change?",
         (2**0.5, -(2**0.5), -(2**0.5)): "your three templates have the same length. "
         "In how many differences of two matches does each of them occur?",
-        (3**0.5, -(1.5**0.5), -(1.5**0.5)): "your right template has half of the energy, as with two classes. "
-        "Is that still best with three?",
+        (3**0.5, -(1.5**0.5), -(1.5**0.5)): "your right template has half of the energy, "
+        "as with two classes. Is that still best with three?",
         (4, -2, -2): _which_multiples,
         (-1, 2, -1): _which_multiples,
     },
     equal=within(0.02),
     otherwise=_which_multiples,
-    why="By symmetry the wrong templates are alike: p and q, q with p^2 + 2 q^2 = 6. The loss falls as p - q "
-    "grows. By Cauchy and Schwarz p - q = 1 p + (-1/sqrt 2)(sqrt 2 q) is at most sqrt(3/2) sqrt 6 = 3, and it is "
-    "3 at p = 2, q = -1.",
+    why="By symmetry the wrong templates are alike: p and q, q with p^2 + 2 q^2 = 6. The loss falls as "
+    "p - q grows. By Cauchy and Schwarz p - q = 1 p + (-1/sqrt 2)(sqrt 2 q) is at most sqrt(3/2) sqrt 6 = 3, "
+    "and it is 3 at p = 2, q = -1.",
 )
 
 
@@ -187,7 +187,9 @@ exercise(
 
 
 def mates_cosine(u, label, x, y, skip_own=False):
-    cosines = (u / np.linalg.norm(u, axis=1, keepdims=True)) @ (x / np.linalg.norm(x, axis=1, keepdims=True)).T
+    u = u / np.linalg.norm(u, axis=1, keepdims=True)
+    x = x / np.linalg.norm(x, axis=1, keepdims=True)
+    cosines = u @ x.T  # (M, N)
     mates = label[:, None] == y  # (M, N)
     if skip_own:
         mates = mates & ~np.eye(len(y), dtype=bool)
@@ -246,7 +248,8 @@ exercise(
         "Are u[n] and x[n] the same digit then?",
         _mates_everybody: "your means run over all rows of x. Which of them have the label of u[m]?",
         _mates_over_all: "you divide by the number of all rows of x. How many cosines are in the sum?",
-        _mates_products: "your numbers depend on the lengths of the rows. What makes an inner product a cosine?",
+        _mates_products: "your numbers depend on the lengths of the rows. "
+        "What makes an inner product a cosine?",
         _mates_count_too_many: "with skip_own your sums are right. How many cosines are in each of them?",
         _mates_mean_digit: "you compare u[m] with the mean of the mates. Is that the mean of the cosines?",
     },
@@ -303,16 +306,20 @@ exercise(
         (_rng.integers(4, size=30) + 0.5 * (_wrong * _rng.integers(3, size=30)), _wrong),
     ],
     wrong={
-        _share_reversed: "your share and the expected one add up to 1. Which member of a pair should have the larger score?",
-        _share_ties_lost: "where scores are equal your share is too small. How much does a pair of equal scores count?",
-        _share_ties_won: "where scores are equal your share is too large. How much does a pair of equal scores count?",
+        _share_reversed: "your share and the expected one add up to 1. "
+        "Which member of a pair should have the larger score?",
+        _share_ties_lost: "where scores are equal your share is too small. "
+        "How much does a pair of equal scores count?",
+        _share_ties_won: "where scores are equal your share is too large. "
+        "How much does a pair of equal scores count?",
         _share_above_the_mean: "you compare the scores with one mean. Which pairs were asked for?",
         _share_in_percent: "your answer lies above 1. Was a share or a percentage asked for?",
         _share_of_all_pairs: "you compare with all digits. Which digits stand second in a pair?",
-        _share_row_by_row: "you compare each wrong label with one right label only. How many pairs are there?",
+        _share_row_by_row: "you compare each wrong label with one right label only. "
+        "How many pairs are there?",
     },
     otherwise=lambda got, truth, score, wrong: (
-        f"of {wrong.sum()} wrong and {(~wrong).sum()} right labels one can form {wrong.sum() * (~wrong).sum()} pairs. "
+        f"{wrong.sum()} wrong and {(~wrong).sum()} right labels make {wrong.sum() * (~wrong).sum()} pairs. "
         f"Your share is {got:.3f}. In how many of them do you find the larger score with the wrong label?"
     ),
 )
@@ -340,11 +347,11 @@ def check_13_6(attempt):
         )
         ask(
             np.corrcoef(np.abs(A[y] / x), price)[0, 1] <= 0.5,
-            "relative to x your right template is largest where pixels are most expensive. Is that what you meant?",
+            "relative to x your right template is largest where pixels cost most. Did you mean that?",
         )
         ask(
             abs(match.sum()) <= 1e-6 * np.abs(match).max(),
-            "over the classes your matches do not add up to zero. What could be subtracted from all templates "
+            "over the classes your matches do not add up to zero. What could be taken from all templates "
             "without any effect on the loss, and what would it save?",
         )
         share = np.exp(match - match.max())
