@@ -185,7 +185,7 @@ def fit_many(models, data, epochs, rngs, batch=50, lr=1e-3, penalty=None, after_
     >>> scores.test.shape, bool((scores.test[:, -1] > 60).all())
     ((3, 20), True)
 
-    Built in chapter 14.
+    Used from chapter 13 on.
     """
     S = len(models)
     if S < 1 or len(data) != S or len(rngs) != S:
