@@ -197,11 +197,14 @@ exercise(
     ],
     wrong={
         _holm_none: "each row is judged as if it stood alone. How many chances does the table have?",
-        _holm_bonferroni: "each row meets the hardest threshold. Which threshold does the second smallest meet?",
-        _holm_goes_on: "a row holds although one with a smaller p does not. What happens after the first failure?",
+        _holm_bonferroni: "each row meets the hardest threshold. Which threshold does the second "
+        "smallest meet?",
+        _holm_goes_on: "a row holds although one with a smaller p does not. What happens after the "
+        "first failure?",
         _holm_from_the_largest: "a row holds although one with a smaller p fails its own threshold. "
         "At which end does the procedure begin?",
-        _holm_sorted: "your answers stand in the order of the p values. In which order are the rows of the table?",
+        _holm_sorted: "your answers stand in the order of the p values. In which order are the rows of "
+        "the table?",
         _holm_in_table_order: "the rows are tried in the order of the table. Which row is tried first?",
         _holm_level_fixed: "at another level your answer does not change. Where does `level` come in?",
     },
@@ -218,19 +221,26 @@ exercise(
     wrong={
         (0, 1, 0, 1, 0, 1, 0, 0): "which number is reported for each arm, and what chose it?",
         (0, 1, 0, 1, 0, 0, 1, 0): "is dropout the only thing in which the two arms differ?",
-        (0, 1, 0, 0, 0, 1, 1, 0): "do the two networks of a pair start alike, and what follows if they do not?",
-        (0, 0, 0, 1, 0, 1, 1, 0): "one number was fixed with the help of images that were to measure only. Which?",
+        (0, 1, 0, 0, 0, 1, 1, 0): "do the two networks of a pair start alike, and what follows if they "
+        "do not?",
+        (0, 0, 0, 1, 0, 1, 1, 0): "one number was fixed with the help of images that were to measure "
+        "only. Which?",
         (0, 1, 0, 1, 1, 1, 1, 0): "what would be unknown at the end if the arm of step 5 were left out?",
         (0, 1, 1, 1, 0, 1, 1, 0): "whom does step 3 favour, if both arms of a pair meet the same labels?",
         (0, 1, 0, 1, 0, 1, 1, 1): "what does step 8 protect against?",
         (1, 1, 0, 1, 0, 1, 1, 0): "does anything in step 1 depend on a result?",
-        (0, 1, 0, 0, 0, 0, 1, 0): "imagine a dropout that does nothing. In which other steps could its arm win all the same?",
-        (0, 0, 0, 0, 0, 1, 1, 0): "imagine a dropout that does nothing. In which other steps could its arm win all the same?",
+        (0, 1, 0, 0, 0, 0, 1, 0): "imagine a dropout that does nothing. In which other steps could its "
+        "arm win all the same?",
+        (0, 0, 0, 0, 0, 1, 1, 0): "where do test images enter before the end, and what do the two "
+        "networks of a pair have in common?",
     },
-    otherwise="take one step at a time. Could an arm whose treatment does nothing end higher by this step alone, "
+    otherwise="take one step at a time. Could an arm whose treatment does nothing end higher by this "
+    "step alone, "
     "or the interval say more than it should?",
-    why="Step 2 chooses the rate on the test images. In step 4 the two networks of a pair start from different "
-    "weights, so that the interval is wider than it need be, and a stroke of luck may favour an arm. Step 6 trains "
+    why="Step 2 chooses the rate on the test images. In step 4 the two networks of a pair start from "
+    "different "
+    "weights, so that the interval is wider than it need be, and a stroke of luck may favour an arm. "
+    "Step 6 trains "
     "one arm longer. Step 7 reads each arm at its best epoch on the test images. The other steps are sound.",
 )
 
@@ -250,21 +260,40 @@ def check_15_5(attempt):
         f"four equal differences give {p(2, 2, 2, 2):g}. "
         "How many of the 16 choices of signs give a sum as far from zero as this one?",
     )
-    ask(near(p(-1, -2, -3), three), "with all signs turned round your answer changes. Is the size of the sum compared?")
-    ask(near(p(3, 1, 2), three), "in another order the same differences give another answer. What does the order matter?")
-    ask(near(p(10, 20, 30), three), "ten times as large differences give another answer. What is compared with what?")
-    ask(near(p(1, -1), 1), f"the differences 1 and -1 give {p(1, -1):g}. Which sums are at least as far from zero as 0?")
+    ask(
+        near(p(-1, -2, -3), three),
+        "with all signs turned round your answer changes. Is the size of the sum compared?",
+    )
+    ask(
+        near(p(3, 1, 2), three),
+        "in another order the same differences give another answer. What does the order matter?",
+    )
+    ask(
+        near(p(10, 20, 30), three),
+        "ten times as large differences give another answer. What is compared with what?",
+    )
+    ask(
+        near(p(1, -1), 1),
+        f"the differences 1 and -1 give {p(1, -1):g}. Which sums are at least as far from zero as 0?",
+    )
     ask(
         near(p(3, 1, -1), 0.75),
-        f"the differences 3, 1, -1 give {p(3, 1, -1):g}. Write down all eight sums: how many have a size of 3 or more?",
+        f"the differences 3, 1, -1 give {p(3, 1, -1):g}. Write down all eight sums: how many have a "
+        f"size of 3 or more?",
     )
     ask(
         near(p(0.1, 0.2, -0.3, 0.6), p(1, 2, -3, 6)),
         "a tenth of whole differences gives another share. Which sums are equal but for rounding?",
     )
-    ask(near(p(5), 1), "one difference gives no evidence: with either sign its sum is as far from zero. What do you count?")
+    ask(
+        near(p(5), 1),
+        "one difference gives no evidence: with either sign its sum is as far from zero. What do you count?",
+    )
     values = np.random.default_rng(5).normal(0.4, 1, size=10)
-    ask(near(p(*values), p(*values)), "the same differences give two answers. Are all choices of signs counted?")
+    ask(
+        near(p(*values), p(*values)),
+        "the same differences give two answers. Are all choices of signs counted?",
+    )
     counted = p(*values) * 2**10
     ask(
         near(counted / 2**10, round(counted) / 2**10),
@@ -276,5 +305,6 @@ def check_15_5(attempt):
     )
     ask(
         near(p(*values, 0.0), p(*values)),
-        "one more difference, of 0, changes the answer. Over how many choices of signs is the share taken now?",
+        "one more difference, of 0, changes the answer. Over how many choices of signs is the share "
+        "taken now?",
     )

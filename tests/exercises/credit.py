@@ -612,7 +612,8 @@ def sign_flip_one_sided(differences):
 
 def sign_flip_strictly_larger(differences):
     signs = np.array(list(np.ndindex(*[2] * len(differences)))) * 2 - 1
-    return float(np.mean(np.abs(signs @ differences) > abs(differences.sum()) + 1e-9 * np.abs(differences).sum()))
+    sums = np.abs(signs @ differences)
+    return float(np.mean(sums > abs(differences.sum()) + 1e-9 * np.abs(differences).sum()))
 
 
 def sign_flip_rounding(differences):
@@ -622,7 +623,8 @@ def sign_flip_rounding(differences):
 
 def sign_flip_drawn(differences):
     signs = np.random.default_rng(0).choice([-1, 1], size=(10_000, len(differences)))
-    return float(np.mean(np.abs(signs @ differences) >= abs(differences.sum()) - 1e-9 * np.abs(differences).sum()))
+    sums = np.abs(signs @ differences)
+    return float(np.mean(sums >= abs(differences.sum()) - 1e-9 * np.abs(differences).sum()))
 
 
 def sign_flip_counts_positive(differences):
@@ -1111,6 +1113,44 @@ def score_anywhere_time_reversed(x, s, sigma):
     return score_anywhere(x, s[::-1], sigma)
 
 
+def score_anywhere_less(x, s, sigma, shift):
+    scores = score_anywhere_places(x, s, sigma)
+    top = shift(scores)
+    return (top + np.log(np.exp(scores - top).mean(axis=1, keepdims=True)))[:, 0]
+
+
+def score_anywhere_shift_of_the_batch(x, s, sigma):
+    return score_anywhere_less(x, s, sigma, lambda scores: scores.max())
+
+
+def score_anywhere_shift_of_the_size(x, s, sigma):
+    return score_anywhere_less(x, s, sigma, lambda scores: np.abs(scores).max(axis=1, keepdims=True))
+
+
+def score_anywhere_shift_not_below_zero(x, s, sigma):
+    return score_anywhere_less(
+        x, s, sigma, lambda scores: np.maximum(scores.max(axis=1, keepdims=True), 0)
+    )
+
+
+def score_anywhere_one_short(x, s, sigma):
+    return np.log(np.exp(score_anywhere_places(x, s, sigma)[:, :-1]).mean(axis=1))
+
+
+def score_anywhere_clipped(x, s, sigma):
+    return np.log(np.exp(np.minimum(score_anywhere_places(x, s, sigma), 700)).mean(axis=1))
+
+
+def score_anywhere_finite_by_force(x, s, sigma):
+    return np.nan_to_num(score_anywhere_overflows(x, s, sigma))
+
+
+def score_anywhere_window_only(x, s, sigma):
+    windows = np.lib.stride_tricks.sliding_window_view(x, len(s), axis=1)
+    energies = (x**2).sum(axis=1)[:, None] - ((windows - s) ** 2).sum(axis=2)
+    return np.log(np.exp(energies / (2 * sigma**2)).mean(axis=1))
+
+
 SOLUTIONS = {
     "1.5": add, "2.4": best_groups, "3.6": top_two, "4.6": skip_gradients,
     "5.6": distance_to_border, "6.4": wider_map, "8.5": maximum_network,
@@ -1179,6 +1219,9 @@ WRONG = {
         score_anywhere_best_place, score_anywhere_best_place_less_the_count, score_anywhere_mean_score,
         score_anywhere_summed, score_anywhere_overflows, score_anywhere_width_for_variance,
         score_anywhere_without_offset, score_anywhere_around_the_end, score_anywhere_time_reversed,
+        score_anywhere_shift_of_the_batch, score_anywhere_shift_of_the_size,
+        score_anywhere_shift_not_below_zero, score_anywhere_one_short, score_anywhere_clipped,
+        score_anywhere_finite_by_force, score_anywhere_window_only,
     ],
     "12.4": [
         average_template_of_the_end, average_template_of_1000_points, average_template_first_layer,
