@@ -1128,9 +1128,7 @@ def score_anywhere_shift_of_the_size(x, s, sigma):
 
 
 def score_anywhere_shift_not_below_zero(x, s, sigma):
-    return score_anywhere_less(
-        x, s, sigma, lambda scores: np.maximum(scores.max(axis=1, keepdims=True), 0)
-    )
+    return score_anywhere_less(x, s, sigma, lambda scores: np.maximum(scores.max(axis=1, keepdims=True), 0))
 
 
 def score_anywhere_one_short(x, s, sigma):
