@@ -338,3 +338,43 @@ exercise(
         "What does a single pair give?"
     ),
 )
+
+
+exercise(
+    "12.6",
+    solution=[False, True, False, True, False],
+    wrong={
+        (True, True, False, True, False): "statement 1: how much does map P change if nothing was learned?",
+        (False, False, False, True, False): "statement 2: which number says how like map Q stays to itself?",
+        (False, True, True, True, False): "statement 3: how sure are you that 24 is more than 22?",
+        (False, True, False, False, False): "statement 4: which three numbers does it compare?",
+        (False, True, False, True, True): "statement 5: in which column were pixels painted?",
+        (
+            True,
+            True,
+            True,
+            True,
+            True,
+        ): "the table does not support them all. Which number belongs to which statement?",
+        (
+            True,
+            True,
+            False,
+            True,
+            True,
+        ): "look at statements 1 and 5 again. Which number is each of them about?",
+        (False, True, True, True, True): "look at statements 3 and 5 again. Which numbers are they about?",
+        (True, True, True, True, False): "look at statements 1 and 3 again. What else agrees as much?",
+        (
+            True,
+            False,
+            True,
+            False,
+            True,
+        ): "each of yours is turned. Did you mark what the table does not support?",
+    },
+    otherwise="more than one statement is not right yet. Which numbers of the table is each of them about?",
+    why="Map P is as like itself with random weights, so its agreement says nothing of learning (1). Map Q "
+    "keeps nothing of itself (2), and 24 and 22 are no clear difference within 2 points each (3). 70 is more "
+    "than 5 and 30 (4). The table compares maps with maps; it tells nothing about answers (5).",
+)
