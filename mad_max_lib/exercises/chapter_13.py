@@ -186,77 +186,72 @@ exercise(
 )
 
 
-def mates_cosine(u, label, x, y, skip_own=False):
+def mates_cosine(u, x, y):
     u = u / np.linalg.norm(u, axis=1, keepdims=True)
     x = x / np.linalg.norm(x, axis=1, keepdims=True)
-    cosines = u @ x.T  # (M, N)
-    mates = label[:, None] == y  # (M, N)
-    if skip_own:
-        mates = mates & ~np.eye(len(y), dtype=bool)
-    return (cosines * mates).sum(axis=1) / mates.sum(axis=1)
+    mates = (y[:, None] == y) & ~np.eye(len(y), dtype=bool)  # (N, N)
+    return (u @ x.T * mates).sum(axis=1) / mates.sum(axis=1)
 
 
-def _mates_skip_never(u, label, x, y, skip_own=False):
-    return mates_cosine(u, label, x, y)
+def _mates(y):
+    return (y[:, None] == y) & ~np.eye(len(y), dtype=bool)
 
 
-def _mates_skip_always(u, label, x, y, skip_own=False):
-    same = (label[:, None] == y) & ~np.eye(len(u), len(y), dtype=bool)
+def _mates_own_too(u, x, y):
+    same = y[:, None] == y
     return (_unit(u) @ _unit(x).T * same).sum(axis=1) / same.sum(axis=1)
 
 
-def _mates_everybody(u, label, x, y, skip_own=False):
-    return mates_cosine(u, 0 * label, x, 0 * y, skip_own)
+def _mates_everybody(u, x, y):
+    return mates_cosine(u, x, 0 * y)
 
 
-def _mates_over_all(u, label, x, y, skip_own=False):
+def _mates_over_all(u, x, y):
     """The mean over a whole row: cosines of other classes count as zeros."""
-    same = (label[:, None] == y) & ~(np.eye(len(u), len(y), dtype=bool) & skip_own)
-    return (_unit(u) @ _unit(x).T * same).mean(axis=1)
+    return (_unit(u) @ _unit(x).T * _mates(y)).mean(axis=1)
 
 
-def _mates_products(u, label, x, y, skip_own=False):
-    same = (label[:, None] == y) & ~(np.eye(len(u), len(y), dtype=bool) & skip_own)
-    return (u @ x.T * same).sum(axis=1) / same.sum(axis=1)
+def _mates_products(u, x, y):
+    return (u @ x.T * _mates(y)).sum(axis=1) / _mates(y).sum(axis=1)
 
 
-def _mates_count_too_many(u, label, x, y, skip_own=False):
+def _mates_count_too_many(u, x, y):
     """The own cosine is left out of the sum, but not of the count."""
-    same = (label[:, None] == y) & ~(np.eye(len(u), len(y), dtype=bool) & skip_own)
-    return (_unit(u) @ _unit(x).T * same).sum(axis=1) / (label[:, None] == y).sum(axis=1)
+    return (_unit(u) @ _unit(x).T * _mates(y)).sum(axis=1) / (y[:, None] == y).sum(axis=1)
 
 
-def _mates_mean_digit(u, label, x, y, skip_own=False):
+def _mates_among_u(u, x, y):
+    """The rows of u are compared with each other."""
+    return mates_cosine(u, u, y)
+
+
+def _mates_mean_digit(u, x, y):
     """The cosine with the mean of the mates in place of the mean of the cosines."""
-    same = (label[:, None] == y) & ~(np.eye(len(u), len(y), dtype=bool) & skip_own)
-    return (_unit(u) * _unit(same @ x)).sum(axis=1)
+    return (_unit(u) * _unit(_mates(y) @ x)).sum(axis=1)
 
 
 _rng = np.random.default_rng(2)
-_y = np.array([0, 1, 0, 1, 1, 0, 1])
 exercise(
     "13.4",
     solution=mates_cosine,
     cases=[
-        (_rng.normal(size=(4, 5)), np.array([1, 0, 0, 1]), 2 * _rng.normal(size=(7, 5)) + 1, _y, False),
-        (_rng.normal(size=(7, 5)), _y, 2 * _rng.normal(size=(7, 5)) + 1, _y, True),
+        (_rng.normal(size=(7, 5)), 2 * _rng.normal(size=(7, 5)) + 1, np.array([0, 1, 0, 1, 1, 0, 1])),
+        (_rng.normal(size=(6, 3)), 2 * _rng.normal(size=(6, 3)) + 1, np.array([2, 2, 0, 2, 0, 2])),
     ],
     wrong={
-        _mates_skip_never: "without skip_own your means are right, with it they are not. "
-        "Which row of x must not count for u[n] then?",
-        _mates_skip_always: "with skip_own your means are right, without it they are not. "
-        "Are u[n] and x[n] the same digit then?",
-        _mates_everybody: "your means run over all rows of x. Which of them have the label of u[m]?",
+        _mates_own_too: "your means have one cosine too many. Is x[n] among its own mates?",
+        _mates_everybody: "your means run over rows of all labels. Which rows have the label of x[n]?",
         _mates_over_all: "you divide by the number of all rows of x. How many cosines are in the sum?",
         _mates_products: "your numbers depend on the lengths of the rows. "
         "What makes an inner product a cosine?",
-        _mates_count_too_many: "with skip_own your sums are right. How many cosines are in each of them?",
-        _mates_mean_digit: "you compare u[m] with the mean of the mates. Is that the mean of the cosines?",
+        _mates_count_too_many: "your sums are right. How many cosines are in each of them?",
+        _mates_among_u: "you compare the rows of u with each other. Which rows are the mates?",
+        _mates_mean_digit: "you compare u[n] with the mean of the mates. Is that the mean of the cosines?",
     },
-    otherwise=lambda got, truth, *case: (
-        f"with skip_own={case[-1]} your numbers begin with {got[:2].round(3)}. "
-        f"Row 0 of u has {int((case[1][0] == case[3]).sum())} rows of x with its label. "
-        "Over which of them do you take the mean?"
+    otherwise=lambda got, truth, u, x, y: (
+        f"your numbers begin with {got[:2].round(3)}. "
+        f"Row 0 has the label {y[0]}, as have {int((y == y[0]).sum()) - 1} other rows. "
+        "Over which rows of x do you take the mean?"
     ),
 )
 
