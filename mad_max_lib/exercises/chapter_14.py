@@ -10,6 +10,8 @@ exercise(
     wrong={
         (0, 1, 0.5): "each pair of rows is counted once here. How many ordered pairs do two rows make?",
         (97, 4, 4): "a row's product with itself is in your sums. Is a row different from itself?",
+        (0, 1, 1): "the third sum is right. Are both orders of a pair in the second one?",
+        (0, 2, 0.5): "the second sum is right. Are both orders of a pair in the third one?",
         (0, -2, 2): "an overlap came out negative. "
         "What does the definition do to each product before adding?",
         (0, 2, 2): "the third one adds the products themselves, or their sizes. What happens to 0.5 first?",
@@ -46,6 +48,14 @@ def _gradient_downhill(W):
     return -overlap_gradient(W)
 
 
+def _which_row(got, truth, W):
+    c = int((~np.isclose(got, truth)).any(axis=1).argmax())
+    return (
+        f"row {c} should begin with {truth[c, :2].round(4)} and begins with {got[c, :2].round(4)}. "
+        f"Which rows pull on row {c}, and how hard does each of them pull?"
+    )
+
+
 exercise(
     "14.2",
     solution=overlap_gradient,
@@ -60,27 +70,27 @@ exercise(
         "Are the products squared?",
         _gradient_of_cosines: "your version scales the rows first. Does the overlap see the lengths?",
     },
-    otherwise=lambda got, truth, W: (
-        f"row 0 should begin with {truth[0, :2].round(4)} and begins with {got[0, :2].round(4)}. "
-        "Which rows pull on row 0, and how hard does each of them pull?"
-    ),
+    otherwise=_which_row,
 )
 
 
+_SHORTER = (13**0.5 - 3) / 2
 exercise(
     "14.3",
-    solution=0.5**0.5,
+    solution=_SHORTER**0.5,
     equal=within(2e-3),
     wrong={
-        0.5: "that is the square of a length. Which length belongs to it?",
-        1.0: "rows of length 1 at 30 degrees have a product. What does the theorem say of such rows?",
-        2**0.5: "that is longer than a row is at the start. Does s count one row or two?",
-        1 / 2**0.25: "what is s at the end, and what are the two squared lengths then?",
-        0.5176: "that is the distance of the two tips at the start. Which quantities are kept on the way?",
+        _SHORTER: "that is the square of a length. Which length belongs to it?",
+        1.0: "that is the length at the start. What does the theorem say of a row with a product?",
+        (_SHORTER + 3) ** 0.5: "that is the length of one of the rows. Of which one?",
+        (13**0.5 / 2) ** 0.5: "your s is right. Are the two squared lengths equal?",
+        13**0.5: "that is s at the end. What else is kept on the way?",
+        0.5**0.5: "are both rows of length 1 here?",
     },
-    otherwise="at the start s is 2. What is p, what is the kept quantity, and what is s when p is 0?",
-    why="s = 2 and p = cos 30 = 0.866, so s^2 - 4 p^2 = 4 - 3 = 1. At the end p = 0 and s = 1. The squared "
-    "lengths were equal and stay equal, so each is 1/2, and each row has the length 0.707.",
+    otherwise="at the start s is 5. What are p and the two kept quantities, and what is s when p is 0?",
+    why="s = 1 + 4 = 5 and p = 2 cos 30 = 1.732, so s^2 - 4 p^2 = 25 - 12 = 13. At the end p = 0 and "
+    "s = 3.606. The squared lengths still differ by 3, so they are 0.303 and 3.303. The shorter row has the "
+    "length 0.550.",
 )
 
 
@@ -160,6 +170,9 @@ def check_14_5(attempt):
         "nearly equal rows": w + 0.1 * rng.normal(size=(2, 5)),
         "orthogonal rows": np.array([[2.0, 0, 0], [0, 0, 3.0]]),
         "opposite rows": np.stack([w, -w]),
+        "opposite rows along the last axis": np.array([[0.0, 0.0, 2.0], [0.0, 0.0, -2.0]]),
+        "equal rows": np.stack([w, w]),
+        "short rows": 0.01 * rng.normal(size=(2, 5)),
         "rows along an axis": np.array([[3.0, 0.0], [-3.0, 0.0]]),
         "rows of one number": np.array([[3.0], [5.0]]),
     }
