@@ -174,7 +174,7 @@ def from_file(path):
     ...     from_file(pathlib.Path(folder, "mine.npz")).x_test.shape
     (1000, 64)
 
-    Used from chapter 14 on.
+    Used from chapter 15 on.
     """
     path = Path(path)
     if not path.is_file():
@@ -212,7 +212,7 @@ def from_openml(name, rng, n_test):
     ConnectionError
         No network and no copy.
 
-    Used from chapter 14 on.
+    Used from chapter 15 on.
     """
     check_generator(rng)
     try:
