@@ -235,13 +235,13 @@ exercise(
         "networks of a pair have in common?",
     },
     otherwise="take one step at a time. Could an arm whose treatment does nothing end higher by this "
-    "step alone, "
-    "or the interval say more than it should?",
+    "step alone? Do the networks of a pair lose something that they could share? Is anything chosen "
+    "after a look at the test images?",
     why="Step 2 chooses the rate on the test images. In step 4 the two networks of a pair start from "
-    "different "
-    "weights, so that the interval is wider than it need be, and a stroke of luck may favour an arm. "
-    "Step 6 trains "
-    "one arm longer. Step 7 reads each arm at its best epoch on the test images. The other steps are sound.",
+    "different weights. This favours no arm, but what the two could have in common no longer cancels, so "
+    "the interval is wider than it need be. Step 6 trains one arm longer. Step 7 chooses the epoch of each "
+    "network by its test accuracy. All reported accuracies are then too high, and an arm whose accuracy "
+    "varies more from epoch to epoch gains although its treatment does nothing. The other steps are sound.",
 )
 
 
