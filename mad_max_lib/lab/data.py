@@ -113,7 +113,7 @@ def mnist1d(rng, n_train=4000):
     >>> data.x_train.shape, data.x_test.shape
     ((500, 40), (1000, 40))
 
-    Used from chapter 12 on.
+    Used from chapter 15 on.
     """
     with _lock:
         x, y = _signals()

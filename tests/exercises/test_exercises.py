@@ -126,7 +126,11 @@ def change_argument(x):
             "the answer should have shape (3,), this one has (1, 3). Which axis of "
             "length 1 is not asked for?",
         ),
-        ("99.6", lambda x: (2 * x).astype(int), "your array holds whole numbers (int64), and the chapter goes on with floating-point numbers. "),
+        (
+            "99.6",
+            lambda x: (2 * x).astype(int),
+            "your array holds whole numbers (int64), and the chapter goes on with floating-point numbers.",
+        ),
         (
             "99.6",
             lambda x: torch.from_numpy(2 * x),
