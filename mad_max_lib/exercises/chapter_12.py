@@ -374,7 +374,7 @@ exercise(
         ): "each of yours is turned. Did you mark what the table does not support?",
     },
     otherwise="more than one statement is not right yet. Which numbers of the table is each of them about?",
-    why="Map P is as like itself with random weights, so its agreement says nothing of learning (1). Map Q "
-    "keeps nothing of itself (2), and 24 and 22 are no clear difference within 2 points each (3). 70 is more "
-    "than 5 and 30 (4). The table compares maps with maps; it tells nothing about answers (5).",
+    why="Map P is as like itself with random weights, so its agreement says nothing of learning (1). With "
+    "random weights the order of map Q is gone (2), and 24 and 22 are no clear difference within 2 points "
+    "each (3). 70 is more than 5 and 30 (4). The table compares maps with maps; it tells nothing about answers (5).",
 )
