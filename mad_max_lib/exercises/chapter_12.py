@@ -220,11 +220,12 @@ def check_12_4(attempt):
         "from (2, 0) to (0, 2) that network rises from 0.5 to 2.5, and your average does not give this rise. "
         "For how much of the way does each template count?",
     )
-    later = "Where do the borders of the later layers cross the walk?"
+    later = "Where do the borders of the later layers cross it, and which template holds between two of them?"
+    first = "Is every border of the layer met exactly, and which template holds between two of them?"
     for layers, question, *sizes in [
-        ("one hidden layer", "Is every border of the layer met exactly?", 3, 8, 2),
+        ("one hidden layer", first, 3, 8, 2),
         ("two hidden layers", later, 5, 12, 12, 3),
-        ("three hidden layers", later, 4, 10, 10, 10, 2),
+        *[("three hidden layers", later, 4, 10, 10, 10, 2)] * 6,
     ]:
         params, (x_0, x_1) = random_network(*sizes), 3 * rng.normal(size=(2, sizes[0]))
         rise = forward(params, x_1) - forward(params, x_0)
@@ -376,5 +377,6 @@ exercise(
     otherwise="more than one statement is not right yet. Which numbers of the table is each of them about?",
     why="Map P is as like itself with random weights, so its agreement says nothing of learning (1). With "
     "random weights the order of map Q is gone (2), and 24 and 22 are no clear difference within 2 points "
-    "each (3). 70 is more than 5 and 30 (4). The table compares maps with maps; it tells nothing about answers (5).",
+    "each (3). 70 is more than 5 and 30 (4). The table compares maps with maps; it is silent about "
+    "answers (5).",
 )

@@ -336,6 +336,11 @@ def check_13_6(attempt):
         ask(cost <= E * (1 + 1e-6), f"{bill} What does a number at an expensive pixel cost?")
         ask(cost >= E * (1 - 1e-6), f"{bill} Could longer templates lower the loss?")
         ask(
+            match[y] > np.delete(match, y).max(),
+            "a wrong class has the largest match, so the loss is larger than with no templates at all. "
+            "Which of the templates should point along x?",
+        )
+        ask(
             not np.isclose(abs(match[y]), np.linalg.norm(A[y]) * np.linalg.norm(x)),
             "your templates are multiples of x, as if all pixels cost the same. "
             "Where would you save if one pixel were a hundred times as expensive?",
@@ -355,7 +360,7 @@ def check_13_6(attempt):
             other = A - step * np.linalg.norm(A) / np.linalg.norm(slope) * slope / price
             loss = _loss(other * np.sqrt(E / (price * other**2).sum()), x, y)
             ask(
-                loss >= best - 1e-11,
+                loss >= best * (1 - 3e-6),
                 "templates that differ a little from yours, within the budget, have a smaller loss "
                 f"({loss:.6f}, yours {best:.6f}). What does a unit of the budget buy at each pixel?",
             )

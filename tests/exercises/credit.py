@@ -559,6 +559,10 @@ def _priced_along(direction, y, C, E, price):
     return A * np.sqrt(E / (price * A**2).sum())
 
 
+def priced_negative(x, y, C, E, price):
+    return -priced_templates(x, y, C, E, price)
+
+
 def priced_as_if_equal(x, y, C, E, price):
     return _priced_along(x, y, C, E, price)
 
@@ -1227,6 +1231,7 @@ WRONG = {
     ],
     "13.6": [
         priced_as_if_equal, priced_the_wrong_way, priced_by_the_root, priced_right_only, priced_ink_alone,
+        priced_negative,
     ],
     "14.5": [free_right_angle_from_the_far_side, free_right_angle_minus_the_mean],
     "15.5": [
