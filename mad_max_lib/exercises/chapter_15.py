@@ -36,6 +36,10 @@ def _interval_normal(treated, control, t):
     return paired_interval(treated, control, 1.96)
 
 
+def _interval_of_sizes(treated, control, t):
+    return paired_interval(np.abs(treated - control), 0 * control, t)
+
+
 def _interval_swapped(treated, control, t):
     return paired_interval(control, treated, t)
 
@@ -52,6 +56,7 @@ exercise(
     cases=[
         (np.array([82.0, 86, 87]), np.array([80.0, 83, 86]), 4.303),
         (_CONTROL + 2 + _rng.normal(size=6), _CONTROL, stdtrit(5, 0.975)),
+        (np.array([81.0, 80, 84, 79]), np.array([80.0, 83, 86, 84]), stdtrit(3, 0.975)),  # some up, most down
     ],
     wrong={
         _interval_swapped: "the treated scores are higher on average. What does your interval say? "
@@ -64,12 +69,14 @@ exercise(
         _interval_divided_by_pairs: "your interval is too narrow. "
         "How does the spread of a mean fall with the number of its terms?",
         _interval_normal: "1.96 belongs to very many pairs. What was t given for?",
+        _interval_of_sizes: "pairs that go down pull the mean down. Do yours?",
         _interval_sorted: "the scores of a pair stand at the same place of both arrays. "
         "Do they still stand there when you subtract?",
     },
     otherwise=lambda got, truth, *_: (
         f"the interval here goes from {truth[0]:.3f} to {truth[1]:.3f}, "
-        f"yours from {got[0]:.3f} to {got[1]:.3f}. Which of mean, spread and root is off?"
+        f"yours from {got[0]:.3f} to {got[1]:.3f}. Are the two ends in this order, is the middle the mean "
+        "of the differences, and is t the one that was given?"
     ),
 )
 
@@ -196,7 +203,8 @@ exercise(
         (np.array([0.012, 0.004, 0.02]), 0.05),
     ],
     wrong={
-        _holm_none: "each row is judged as if it stood alone. How many chances does the table have?",
+        _holm_none: "rows hold whose p is above the threshold for their place. "
+        "How many chances does the table have, and which threshold does the smallest p meet?",
         _holm_bonferroni: "each row meets the hardest threshold. Which threshold does the second "
         "smallest meet?",
         _holm_goes_on: "a row holds although one with a smaller p does not. What happens after the "
@@ -210,7 +218,8 @@ exercise(
     },
     otherwise=lambda got, truth, p, level: (
         f"for p = {p.tolist()} at level {level} your answer is {got.astype(int).tolist()}. "
-        "Sort the p values and write the threshold beside each. Where is the first that fails?"
+        "Sort the p values and write the threshold beside each: where is the first that fails? "
+        "And in which order does your answer name the rows?"
     ),
 )
 
@@ -302,6 +311,15 @@ def check_15_5(attempt):
     ask(
         near(p(*(values + 5)), 2 / 2**10),
         "for ten positive differences your share is off. Which choices of signs give a sum of that size?",
+    )
+    ask(
+        near(p(*values / 1000), p(*values)),
+        "for differences of thousandths, as between accuracies from 0 to 1, the share is another. "
+        "How close must two sums be to count as equal?",
+    )
+    ask(
+        near(p(*values, *[0.0] * 4), p(*values)),
+        "with 14 differences your answer is off. Over how many choices of signs is the share taken then?",
     )
     ask(
         near(p(*values, 0.0), p(*values)),
