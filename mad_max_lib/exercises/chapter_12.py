@@ -6,6 +6,7 @@ import numpy as np
 from scipy.stats import rankdata
 
 from . import ask, call, exercise, within
+from .chapter_04 import forward
 
 exercise(
     "12.1",
@@ -191,12 +192,6 @@ def _separable(rng, D):
     return params, lambda x: (v * np.maximum(w * x[:, None] + c, 0)).sum(axis=2)  # (2, D)
 
 
-def forward(params, x):
-    for W, b in params[:-1]:
-        x = np.maximum(W @ x + b, 0)
-    return params[-1][0] @ x + params[-1][1]
-
-
 @exercise("12.4")
 def check_12_4(attempt):
     rng = np.random.default_rng(2)
@@ -228,7 +223,7 @@ def check_12_4(attempt):
         *[("three hidden layers", later, 4, 10, 10, 10, 2)] * 6,
     ]:
         params, (x_0, x_1) = random_network(*sizes), 3 * rng.normal(size=(2, sizes[0]))
-        rise = forward(params, x_1) - forward(params, x_0)
+        rise = forward(params, x_1)[-1] - forward(params, x_0)[-1]
         error = np.abs(average(params, x_0, x_1) @ (x_1 - x_0) - rise).max()
         ask(error < 1e-8, f"with {layers} the rise of the logits is missed by {error:.0e}. {question}")
     params, parts = _separable(rng, 4)
@@ -350,29 +345,14 @@ exercise(
         (False, True, True, True, False): "statement 3: how sure are you that 24 is more than 22?",
         (False, True, False, False, False): "statement 4: which three numbers does it compare?",
         (False, True, False, True, True): "statement 5: in which column were pixels painted?",
-        (
-            True,
-            True,
-            True,
-            True,
-            True,
-        ): "the table does not support them all. Which number belongs to which statement?",
-        (
-            True,
-            True,
-            False,
-            True,
-            True,
-        ): "look at statements 1 and 5 again. Which number is each of them about?",
+        (True, True, True, True, True): "the table does not support them all. "
+        "Which number belongs to which statement?",
+        (True, True, False, True, True): "look at statements 1 and 5 again. "
+        "Which number is each of them about?",
         (False, True, True, True, True): "look at statements 3 and 5 again. Which numbers are they about?",
         (True, True, True, True, False): "look at statements 1 and 3 again. What else agrees as much?",
-        (
-            True,
-            False,
-            True,
-            False,
-            True,
-        ): "each of yours is turned. Did you mark what the table does not support?",
+        (True, False, True, False, True): "each of yours is turned. "
+        "Did you mark what the table does not support?",
     },
     otherwise="more than one statement is not right yet. Which numbers of the table is each of them about?",
     why="Map P is as like itself with random weights, so its agreement says nothing of learning (1). With "

@@ -4,6 +4,7 @@ import numpy as np
 from scipy.special import stdtrit
 
 from . import ask, call, exercise
+from .answers import marks
 
 
 def paired_interval(treated, control, t):
@@ -12,24 +13,20 @@ def paired_interval(treated, control, t):
     return differences.mean() - half, differences.mean() + half
 
 
-def _interval_unpaired(treated, control, t):
-    half = t * np.sqrt((treated.var(ddof=1) + control.var(ddof=1)) / len(treated))
-    return treated.mean() - control.mean() - half, treated.mean() - control.mean() + half
+def _around_the_mean(half):
+    """The interval whose half-width is half(treated, control) times t."""
+
+    def interval(treated, control, t):
+        middle = (treated - control).mean()
+        return middle - t * half(treated, control), middle + t * half(treated, control)
+
+    return interval
 
 
-def _interval_divided_by_s(treated, control, t):
-    half = t * (treated - control).std() / np.sqrt(len(treated))
-    return (treated - control).mean() - half, (treated - control).mean() + half
-
-
-def _interval_of_the_spread(treated, control, t):
-    half = t * (treated - control).std(ddof=1)
-    return (treated - control).mean() - half, (treated - control).mean() + half
-
-
-def _interval_divided_by_pairs(treated, control, t):
-    half = t * (treated - control).std(ddof=1) / len(treated)
-    return (treated - control).mean() - half, (treated - control).mean() + half
+_interval_unpaired = _around_the_mean(lambda a, b: np.sqrt((a.var(ddof=1) + b.var(ddof=1)) / len(a)))
+_interval_divided_by_s = _around_the_mean(lambda a, b: (a - b).std() / np.sqrt(len(a)))
+_interval_of_the_spread = _around_the_mean(lambda a, b: (a - b).std(ddof=1))
+_interval_divided_by_pairs = _around_the_mean(lambda a, b: (a - b).std(ddof=1) / len(a))
 
 
 def _interval_normal(treated, control, t):
@@ -96,25 +93,21 @@ def _pairs_full_width(spread, half):
     return pairs_needed(spread, half / 2)
 
 
-def _pairs_with_s_degrees(spread, half):
-    S = 2
-    while stdtrit(S, 0.975) * spread / np.sqrt(S) > half:
-        S += 1
-    return S
+def _fewest(width):
+    """The fewest pairs S for which width(S), times the spread, is no more than asked."""
+
+    def pairs(spread, half):
+        S = 2
+        while width(S) * spread > half:
+            S += 1
+        return S
+
+    return pairs
 
 
-def _pairs_without_root(spread, half):
-    S = 2
-    while stdtrit(S - 1, 0.975) * spread / S > half:
-        S += 1
-    return S
-
-
-def _pairs_one_sided(spread, half):
-    S = 2
-    while stdtrit(S - 1, 0.95) * spread / np.sqrt(S) > half:
-        S += 1
-    return S
+_pairs_with_s_degrees = _fewest(lambda S: stdtrit(S, 0.975) / np.sqrt(S))
+_pairs_without_root = _fewest(lambda S: stdtrit(S - 1, 0.975) / S)
+_pairs_one_sided = _fewest(lambda S: stdtrit(S - 1, 0.95) / np.sqrt(S))
 
 
 def _pairs_one_short(spread, half):
@@ -224,7 +217,7 @@ exercise(
 )
 
 
-exercise(
+@exercise(
     "15.4",
     solution=[0, 1, 0, 1, 0, 1, 1, 0],
     wrong={
@@ -252,6 +245,8 @@ exercise(
     "network by its test accuracy. All reported accuracies are then too high, and an arm whose accuracy "
     "varies more from epoch to epoch gains although its treatment does nothing. The other steps are sound.",
 )
+def check_15_4(attempt):
+    marks(attempt, 8, "What is a 1 to mark?")
 
 
 @exercise("15.5")

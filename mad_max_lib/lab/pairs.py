@@ -116,10 +116,7 @@ def _holm(ps, level=0.05):
 
 
 def _verdict(mean, low, high, certain):
-    side = ("higher" if mean > 0 else "lower") if certain else ""
     small = -1 <= low and high <= 1
-    return (
-        f"{side}, by less than a point"
-        if side and small
-        else side or ("smaller than a point" if small else "")
-    )
+    if not certain:
+        return "smaller than a point" * small
+    return ("higher" if mean > 0 else "lower") + ", by less than a point" * small

@@ -13,7 +13,7 @@ from torch.overrides import TorchFunctionMode
 import mad_max_lib as mm
 from mad_max_lib.exercises.chapter_01 import visible
 from mad_max_lib.exercises.chapter_04 import loss_gradient
-from mad_max_lib.exercises.chapter_12 import forward
+from mad_max_lib.exercises.chapter_04 import forward
 
 
 def add(a_1, b_1, a_2, b_2):
@@ -525,16 +525,17 @@ def average_template_first_layer(params, x_0, x_1):
 def average_template_share_alike(params, x_0, x_1):
     """The right rise in total, from no template at all."""
     step, same = x_1 - x_0, average_template_at(params, (x_0 + x_1) / 2)
-    return same + np.outer(forward(params, x_1) - forward(params, x_0) - same @ step, step) / (step @ step)
+    rise = forward(params, x_1)[-1] - forward(params, x_0)[-1]
+    return same + np.outer(rise - same @ step, step) / (step @ step)
 
 
 def average_template_input_by_input(params, x_0, x_1):
     """Turns one input after another to its goal, and charges each for the rise."""
     rises, x = [], x_0.copy()
     for d in range(len(x)):
-        before = forward(params, x)
+        before = forward(params, x)[-1]
         x[d] = x_1[d]
-        rises.append((forward(params, x) - before) / (x_1[d] - x_0[d] or 1.0))
+        rises.append((forward(params, x)[-1] - before) / (x_1[d] - x_0[d] or 1.0))
     return np.stack(rises, axis=1)
 
 
@@ -603,32 +604,36 @@ def free_right_angle_minus_the_mean(W):
     return -W.mean(axis=0)
 
 
-def sign_flip_p(differences):
+def _sums(differences):
+    """The sums for all choices of signs, the given sum, and what counts as equal."""
     signs = np.array(list(np.ndindex(*[2] * len(differences)))) * 2 - 1
-    sums = np.abs(signs @ differences)
-    return float(np.mean(sums >= abs(differences.sum()) - 1e-9 * np.abs(differences).sum()))
+    return signs @ differences, differences.sum(), 1e-9 * np.abs(differences).sum()
+
+
+def sign_flip_p(differences):
+    sums, given, rounding = _sums(differences)
+    return float(np.mean(np.abs(sums) >= abs(given) - rounding))
 
 
 def sign_flip_one_sided(differences):
-    signs = np.array(list(np.ndindex(*[2] * len(differences)))) * 2 - 1
-    return float(np.mean(signs @ differences >= differences.sum() - 1e-9 * np.abs(differences).sum()))
+    sums, given, rounding = _sums(differences)
+    return float(np.mean(sums >= given - rounding))
 
 
 def sign_flip_strictly_larger(differences):
-    signs = np.array(list(np.ndindex(*[2] * len(differences)))) * 2 - 1
-    sums = np.abs(signs @ differences)
-    return float(np.mean(sums > abs(differences.sum()) + 1e-9 * np.abs(differences).sum()))
+    sums, given, rounding = _sums(differences)
+    return float(np.mean(np.abs(sums) > abs(given) + rounding))
 
 
 def sign_flip_rounding(differences):
-    signs = np.array(list(np.ndindex(*[2] * len(differences)))) * 2 - 1
-    return float(np.mean(np.abs(signs @ differences) >= abs(differences.sum())))
+    sums, given, _ = _sums(differences)
+    return float(np.mean(np.abs(sums) >= abs(given)))
 
 
 def sign_flip_drawn(differences):
     signs = np.random.default_rng(0).choice([-1, 1], size=(10_000, len(differences)))
-    sums = np.abs(signs @ differences)
-    return float(np.mean(sums >= abs(differences.sum()) - 1e-9 * np.abs(differences).sum()))
+    _, given, rounding = _sums(differences)
+    return float(np.mean(np.abs(signs @ differences) >= abs(given) - rounding))
 
 
 def sign_flip_counts_positive(differences):
@@ -637,10 +642,8 @@ def sign_flip_counts_positive(differences):
 
 
 def sign_flip_without_the_given(differences):
-    signs = np.array(list(np.ndindex(*[2] * len(differences)))) * 2 - 1
-    sums = np.abs(signs @ differences)
-    n = (sums >= abs(differences.sum()) - 1e-9 * np.abs(differences).sum()).sum()
-    return float((n - 1) / (len(sums) - 1))
+    choices = 2 ** len(differences)
+    return (sign_flip_p(differences) * choices - 1) / (choices - 1)
 
 
 def as_kmeans(A, B):
