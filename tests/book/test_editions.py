@@ -107,7 +107,7 @@ def test_slides_follow_the_structure_and_marked_cells_win():
     ]  # fmt: skip
 
 
-@pytest.mark.parametrize("name", ["01_max_affine_splines", "16_the_partition"])
+@pytest.mark.parametrize("name", ["01_max_affine_splines", "16_the_exact_partition"])
 def test_a_chapter_makes_a_lecture(name):
     nb = read(publish.NOTEBOOKS / f"{name}.ipynb")
     html = editions.slide_page(editions.deck(nb), name)
