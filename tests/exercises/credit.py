@@ -469,6 +469,10 @@ def count_regions_in_floats(A, b, bounds, inside=True):
     return 1 + len(crossing) + met
 
 
+def count_regions_of_a_square(A, b, bounds):
+    return count_regions(A, b, (-bounds[1], bounds[1], -bounds[1], bounds[1]))
+
+
 def count_regions_with_tolerance(A, b, bounds):
     """The library's partition, which takes a very small region for rounding."""
     W, offset = torch.from_numpy(A).double(), torch.from_numpy(b).double()
@@ -547,6 +551,86 @@ def average_template_rescaled(params, x_0, x_1):
         share = (np.maximum(v, 0) - np.maximum(u, 0)) / np.where(u == v, 1.0, v - u)
         A_x, u, v = share[:, None] * (W @ A_x), np.maximum(u, 0), np.maximum(v, 0)
     return params[-1][0] @ A_x
+
+
+def _clipped(polygon, h):
+    """The part of a convex polygon (V, 2) where h, known at its corners, is not negative."""
+    corners = []
+    for i in range(len(polygon)):
+        j = (i + 1) % len(polygon)
+        if h[i] >= 0:
+            corners.append(polygon[i])
+        if h[i] < 0 < h[j] or h[j] < 0 < h[i]:
+            corners.append(polygon[i] + h[i] / (h[i] - h[j]) * (polygon[j] - polygon[i]))
+    return np.array(corners).reshape(-1, 2)
+
+
+def _area_of(polygon):
+    x, y = polygon.T
+    return (x * np.roll(y, -1) - np.roll(x, -1) * y).sum() / 2
+
+
+def class_shares(polygons, A, b):
+    shares = np.zeros(A.shape[1])
+    for polygon, slopes, offsets in zip(polygons, A, b, strict=True):
+        for c in range(len(shares)):
+            part = polygon
+            for d in range(len(shares)):
+                part = _clipped(part, part @ (slopes[c] - slopes[d]) + offsets[c] - offsets[d])
+            shares[c] += _area_of(part)
+    return shares / shares.sum()
+
+
+def class_shares_not_divided(polygons, A, b):
+    return class_shares(polygons, A, b) * sum(map(_area_of, polygons))
+
+
+def class_shares_by_centre(polygons, A, b):
+    outputs = np.array([a @ p.mean(axis=0) + c for p, a, c in zip(polygons, A, b, strict=True)])
+    areas = [_area_of(polygon) for polygon in polygons]
+    return np.bincount(outputs.argmax(axis=1), areas, A.shape[1]) / np.sum(areas)
+
+
+def class_shares_of_regions(polygons, A, b):
+    rows = range(len(polygons))
+    return np.mean([class_shares(polygons[f : f + 1], A[f : f + 1], b[f : f + 1]) for f in rows], axis=0)
+
+
+def class_shares_two_best(polygons, A, b):
+    shares = np.zeros(A.shape[1])
+    for polygon, slopes, offsets in zip(polygons, A, b, strict=True):
+        c, d = np.argsort(slopes @ polygon.mean(axis=0) + offsets)[:-3:-1]
+        h = polygon @ (slopes[c] - slopes[d]) + offsets[c] - offsets[d]
+        mine = _area_of(_clipped(polygon, h))
+        shares[c] += mine
+        shares[d] += _area_of(polygon) - mine
+    return shares / shares.sum()
+
+
+def class_shares_by_corners(polygons, A, b):
+    shares = np.zeros(A.shape[1])
+    for polygon, slopes, offsets in zip(polygons, A, b, strict=True):
+        votes = np.bincount((polygon @ slopes.T + offsets).argmax(axis=1), minlength=len(shares))
+        shares += _area_of(polygon) * votes / len(polygon)
+    return shares / shares.sum()
+
+
+def class_shares_on_a_grid(polygons, A, b):
+    shares = np.zeros(A.shape[1])
+    for polygon, slopes, offsets in zip(polygons, A, b, strict=True):
+        weights = np.random.default_rng(0).dirichlet(np.ones(len(polygon)), 500)
+        winners = (weights @ polygon @ slopes.T + offsets).argmax(axis=1)
+        shares += _area_of(polygon) * np.bincount(winners, minlength=len(shares)) / 500
+    return shares / shares.sum()
+
+
+def class_shares_smallest(polygons, A, b):
+    return class_shares(polygons, -A, -b)
+
+
+def class_shares_but_the_last(polygons, A, b):
+    shares = class_shares(polygons, A, b)
+    return shares if len(polygons) < 2 else class_shares(polygons[:-1], A[:-1], b[:-1])
 
 
 def priced_templates(x, y, C, E, price):
@@ -646,6 +730,74 @@ def sign_flip_without_the_given(differences):
     return (sign_flip_p(differences) * choices - 1) / (choices - 1)
 
 
+def merge_two(A, counts):
+    i, j = np.triu_indices(len(A), 1)  # all pairs i < j
+    growth = counts[i] * counts[j] / (counts[i] + counts[j]) * ((A[i] - A[j]) ** 2).sum(axis=1)
+    best = growth.argmin()
+    return i[best], j[best], growth[best]
+
+
+def merge_two_by(A, counts, cost, pairs=lambda i, j, R: i < j):
+    """The pair of smallest cost, with the right growth."""
+    i, j = (index[pairs(*np.triu_indices(len(A), 1), len(A))] for index in np.triu_indices(len(A), 1))
+    best = cost(i, j).argmin()
+    i, j = i[best], j[best]
+    return i, j, counts[i] * counts[j] / (counts[i] + counts[j]) * ((A[i] - A[j]) ** 2).sum()
+
+
+def merge_two_closest(A, counts):
+    return merge_two_by(A, counts, lambda i, j: ((A[i] - A[j]) ** 2).sum(axis=1))
+
+
+def merge_two_smallest(A, counts):
+    return merge_two_by(A, counts, lambda i, j: counts[i] + counts[j])
+
+
+def merge_two_product(A, counts):
+    return merge_two_by(A, counts, lambda i, j: counts[i] * counts[j] * ((A[i] - A[j]) ** 2).sum(axis=1))
+
+
+def merge_two_unsquared(A, counts):
+    share = lambda i, j: counts[i] * counts[j] / (counts[i] + counts[j])  # noqa: E731
+    return merge_two_by(A, counts, lambda i, j: share(i, j) * np.abs(A[i] - A[j]).sum(axis=1))
+
+
+def merge_two_one_short(A, counts):
+    return merge_two(A[:-1], counts[:-1]) if len(A) > 2 else merge_two(A, counts)
+
+
+def merge_two_neighbours(A, counts):
+    growth = counts[:-1] * counts[1:] / (counts[:-1] + counts[1:]) * (np.diff(A, axis=0) ** 2).sum(axis=1)
+    return growth.argmin(), growth.argmin() + 1, growth.min()
+
+
+def merge_two_halfway(A, counts):
+    i, j = np.triu_indices(len(A), 1)
+    growth = (counts[i] + counts[j]) / 4 * ((A[i] - A[j]) ** 2).sum(axis=1)
+    return i[growth.argmin()], j[growth.argmin()], growth.min()
+
+
+def merge_two_into_the_larger(A, counts):
+    """The centroid of more points stays, and serves the others too."""
+    i, j = np.triu_indices(len(A), 1)
+    growth = np.minimum(counts[i], counts[j]) * ((A[i] - A[j]) ** 2).sum(axis=1)
+    return i[growth.argmin()], j[growth.argmin()], growth.min()
+
+
+def merge_two_reversed(A, counts):
+    i, j, growth = merge_two(A, counts)
+    return j, i, growth
+
+
+def merge_two_negative(A, counts):
+    i, j, growth = merge_two(A, counts)
+    return i, j, -growth
+
+
+def merge_two_most(A, counts):
+    return merge_two_by(A, counts, lambda i, j: -((A[i] - A[j]) ** 2).sum(axis=1))
+
+
 def as_kmeans(A, B):
     """A shift v of all slopes such that |a_r + v|^2 + 2 b_r is the same for every r."""
     w = (A**2).sum(axis=1) + 2 * B
@@ -662,6 +814,10 @@ def as_kmeans_wrong_way(A, B):
 
 def as_kmeans_twice(A, B):
     return 2 * as_kmeans(A, B) - A
+
+
+def as_kmeans_negative(A, B):
+    return -as_kmeans(A, B)
 
 
 def as_kmeans_lengths(A, B):
@@ -717,6 +873,103 @@ def crossings_sampled(params, x, u):
         counts.append(((h[1:] > 0) != (h[:-1] > 0)).sum())
         z = np.maximum(h, 0)
     return np.array(counts)
+
+
+def crossings_last_cuts(params, x, u):
+    """The way is cut only where the layer just before changes; the cuts of earlier layers are forgotten."""
+    knots, counts = np.array([0.0, 1.0]), []
+    for layer in range(len(params) - 1):
+        z = (1 - knots)[:, None] * x + knots[:, None] * u
+        for W, b in params[:layer]:
+            z = np.maximum(z @ W.T + b, 0)
+        h = z @ params[layer][0].T + params[layer][1]
+        flips, unit = np.nonzero((h[1:] > 0) != (h[:-1] > 0))
+        share = h[flips, unit] / (h[flips, unit] - h[flips + 1, unit])
+        counts.append(len(share))
+        knots = np.unique(np.concatenate([[0.0, 1.0], knots[flips] + share * (knots[flips + 1] - knots[flips])]))
+    return np.array(counts)
+
+
+def suspicion(codes, labels, k):
+    apart = (codes[:, None] != codes).sum(axis=2)  # (N, N) whole numbers
+    np.fill_diagonal(apart, codes.shape[1] + 1)
+    other = labels[:, None] != labels
+    edge = np.sort(apart, axis=1)[:, k - 1, None]  # how far the k-th neighbour is
+    nearer, level = apart < edge, apart == edge
+    part = (k - nearer.sum(axis=1)) / level.sum(axis=1)
+    return ((nearer & other).sum(axis=1) + part * (level & other).sum(axis=1)) / k
+
+
+def _apart(codes):
+    apart = (codes[:, None] != codes).mean(axis=2)
+    np.fill_diagonal(apart, np.inf)
+    return apart
+
+
+def suspicion_first_in_order(codes, labels, k):
+    nearest = _apart(codes).argsort(axis=1, kind="stable")[:, :k]
+    return (labels[nearest] != labels[:, None]).mean(axis=1)
+
+
+def suspicion_of_all_ties(codes, labels, k):
+    apart = _apart(codes)
+    taken = apart <= np.sort(apart, axis=1)[:, k - 1, None]
+    return (taken & (labels[:, None] != labels)).sum(axis=1) / taken.sum(axis=1)
+
+
+def suspicion_of_all_ties_by_k(codes, labels, k):
+    apart = _apart(codes)
+    taken = apart <= np.sort(apart, axis=1)[:, k - 1, None]
+    return (taken & (labels[:, None] != labels)).sum(axis=1) / k
+
+
+def suspicion_without_ties(codes, labels, k):
+    apart = _apart(codes)
+    taken = apart < np.sort(apart, axis=1)[:, k - 1, None]
+    return (taken & (labels[:, None] != labels)).sum(axis=1) / np.maximum(taken.sum(axis=1), 1)
+
+
+def suspicion_with_itself(codes, labels, k):
+    apart = (codes[:, None] != codes).sum(axis=2)
+    other = labels[:, None] != labels
+    edge = np.sort(apart, axis=1)[:, k - 1, None]
+    nearer, level = apart < edge, apart == edge
+    part = (k - nearer.sum(axis=1)) / level.sum(axis=1)
+    return ((nearer & other).sum(axis=1) + part * (level & other).sum(axis=1)) / k
+
+
+def suspicion_without_copies(codes, labels, k):
+    apart = (codes[:, None] != codes).mean(axis=2)
+    apart[apart == 0] = 2
+    other = labels[:, None] != labels
+    edge = np.sort(apart, axis=1)[:, k - 1, None]
+    nearer, level = apart < edge, apart == edge
+    part = (k - nearer.sum(axis=1)) / level.sum(axis=1)
+    return ((nearer & other).sum(axis=1) + part * (level & other).sum(axis=1)) / k
+
+
+def suspicion_of_numbers(codes, labels, k):
+    """Pieces as numbers: how far apart they are counts."""
+    highest = int(codes.max()) + 1
+    return suspicion((codes[:, :, None] > np.arange(highest)).reshape(len(codes), -1), labels, k)
+
+
+def suspicion_agreement(codes, labels, k):
+    return 1 - suspicion(codes, labels, k)
+
+
+def suspicion_counted(codes, labels, k):
+    return k * suspicion(codes, labels, k)
+
+
+def suspicion_drawn(codes, labels, k):
+    """Ties broken by lot, once."""
+    order = np.random.default_rng(0).permutation(len(codes))
+    return suspicion_first_in_order(codes[order], labels[order], k)[order.argsort()]
+
+
+def suspicion_of_two_labels(codes, labels, k):
+    return suspicion(codes, labels > labels.mean(), k)
 
 
 def ink_range(G, h):
@@ -1163,8 +1416,8 @@ SOLUTIONS = {
     "10.4": line_constant, "11.6": score_anywhere, "12.4": average_template, "13.6": priced_templates,
     "14.5": free_right_angle,
     "15.5": sign_flip_p,
-    "16.6": count_regions,
-    "18.6": as_kmeans, "20.6": crossings, "22.5": ink_range, "23.3": goes_out, "25.4": fee_weights,
+    "16.6": count_regions, "17.7": class_shares,
+    "18.6": merge_two, "19.6": as_kmeans, "20.6": crossings, "21.6": suspicion, "22.5": ink_range, "23.3": goes_out, "25.4": fee_weights,
     "26.5": glued, "28.6": best_code,
 }  # fmt: skip
 WRONG = {
@@ -1210,7 +1463,11 @@ WRONG = {
     ],
     "16.6": [
         count_regions_by_formula, count_regions_of_the_plane, count_regions_in_floats,
-        count_regions_with_tolerance,
+        count_regions_with_tolerance, count_regions_of_a_square,
+    ],
+    "17.7": [
+        class_shares_not_divided, class_shares_by_centre, class_shares_of_regions, class_shares_two_best,
+        class_shares_by_corners, class_shares_on_a_grid, class_shares_smallest, class_shares_but_the_last,
     ],
     "10.4": [
         line_constant_all_open,
@@ -1241,8 +1498,21 @@ WRONG = {
         sign_flip_one_sided, sign_flip_strictly_larger, sign_flip_rounding, sign_flip_drawn,
         sign_flip_counts_positive, sign_flip_without_the_given,
     ],
-    "18.6": [as_kmeans_slopes, as_kmeans_wrong_way, as_kmeans_twice, as_kmeans_lengths, as_kmeans_scaled],
-    "20.6": [crossings_of_the_ends, crossings_sampled, crossings_places],
+    "18.6": [
+        merge_two_closest, merge_two_smallest, merge_two_product, merge_two_unsquared, merge_two_one_short,
+        merge_two_neighbours, merge_two_halfway, merge_two_into_the_larger, merge_two_reversed,
+        merge_two_negative, merge_two_most,
+    ],
+    "19.6": [
+        as_kmeans_slopes, as_kmeans_wrong_way, as_kmeans_twice, as_kmeans_negative, as_kmeans_lengths,
+        as_kmeans_scaled,
+    ],
+    "20.6": [crossings_of_the_ends, crossings_sampled, crossings_places, crossings_last_cuts],
+    "21.6": [
+        suspicion_first_in_order, suspicion_of_all_ties, suspicion_of_all_ties_by_k, suspicion_without_ties,
+        suspicion_with_itself, suspicion_without_copies, suspicion_of_numbers, suspicion_agreement,
+        suspicion_counted, suspicion_drawn, suspicion_of_two_labels,
+    ],
     "22.5": [ink_swapped, ink_no_box, ink_box_alone, ink_shrunk, ink_dark_shrunk],
     "23.3": [goes_out_squared, goes_out_at_home, goes_out_of_the_frame, goes_out_never],
     "25.4": [fee_as_entropy, fee_winner, fee_shifted, fee_cut_off, fee_cut_off_rescaled],
