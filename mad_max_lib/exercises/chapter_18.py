@@ -5,195 +5,330 @@ import numpy as np
 from . import ask, call, exercise
 
 
-def move(x, stamps, codes):
-    moved = stamps.astype(float)
-    for r in range(len(stamps)):
+def move(x, centroids, codes):
+    moved = centroids.astype(float)
+    for r in range(len(centroids)):
         if (codes == r).any():
             moved[r] = x[codes == r].mean(axis=0)
     return moved
 
 
-def _move_to_the_median(x, stamps, codes):
-    used = [np.median(x[codes == r], axis=0) if (codes == r).any() else stamps[r] for r in range(len(stamps))]
-    return np.array(used)
+def _move_to_the_median(x, centroids, codes):
+    return np.array([
+        np.median(x[codes == r], axis=0) if (codes == r).any() else centroids[r]
+        for r in range(len(centroids))
+    ])  # fmt: skip
 
 
-def _move_to_the_sum(x, stamps, codes):
-    return move(x, stamps, codes) * _counts(stamps, codes).clip(min=1)
+def _move_to_the_sum(x, centroids, codes):
+    return move(x, centroids, codes) * _counts(centroids, codes).clip(min=1)
 
 
-def _move_assigns_anew(x, stamps, codes):
-    return move(x, stamps, ((x[:, None] - stamps) ** 2).sum(axis=2).argmin(axis=1))
+def _move_to_one_number(x, centroids, codes):
+    """mean() without an axis."""
+    return np.array([
+        np.full(x.shape[1], x[codes == r].mean()) if (codes == r).any() else centroids[r]
+        for r in range(len(centroids))
+    ])  # fmt: skip
 
 
-def _move_empty_to_nan(x, stamps, codes):
-    return (np.eye(len(stamps))[codes].T @ x) / _counts(stamps, codes)
+def _move_assigns_anew(x, centroids, codes):
+    return move(x, centroids, ((x[:, None] - centroids) ** 2).sum(axis=2).argmin(axis=1))
 
 
-def _move_empty_to_zero(x, stamps, codes):
-    return move(x, 0 * stamps, codes)
+def _move_empty_to_nan(x, centroids, codes):
+    return (np.eye(len(centroids))[codes].T @ x) / _counts(centroids, codes)
 
 
-def _counts(stamps, codes):
-    return np.bincount(codes, minlength=len(stamps))[:, None]
+def _move_empty_to_zero(x, centroids, codes):
+    return move(x, 0 * centroids, codes)
+
+
+def _counts(centroids, codes):
+    return np.bincount(codes, minlength=len(centroids))[:, None]
+
+
+def _move_off(got, truth, x, centroids, codes):
+    used = np.unique(codes)
+    if np.allclose(got[used], truth[used]):
+        return "a centroid without points is not where it was. Where should it be?"
+    r = used[np.abs(got[used] - truth[used]).max(axis=1).argmax()]
+    return f"centroid {r} is not at the mean of its points. Which points have the code {r}?"
 
 
 _rng = np.random.default_rng(0)
-_x, _STAMPS, _CODES = _rng.normal(size=(30, 2)), 3 * _rng.normal(size=(4, 2)), _rng.integers(4, size=30)
+_x, _CENTROIDS, _CODES = _rng.normal(size=(30, 2)), 3 * _rng.normal(size=(4, 2)), _rng.integers(4, size=30)
 exercise(
     "18.1",
     solution=move,
     cases=[
-        (_x, _STAMPS, _CODES),
-        (_x, _STAMPS, 2 * (_CODES // 2)),  # two stamps without points
+        (_x, _CENTROIDS, _CODES),
+        (_x, _CENTROIDS, 2 * (_CODES // 2)),  # two centroids without points
+        (_rng.normal(size=(9, 5)), _rng.normal(size=(3, 5)), np.arange(9) % 3),
         (np.array([[0], [1]]), np.array([[0], [5]]), np.array([0, 0])),
     ],
     wrong={
         _move_to_the_median: "that is the median of the points. "
         "Which place makes the sum of squares smallest?",
-        _move_to_the_sum: "your stamps are many times too far out. "
+        _move_to_the_sum: "your centroids are many times too far out. "
         "Is it the sum of the points that is asked for?",
-        _move_assigns_anew: "you move stamps to points with other codes than those given. "
+        _move_to_one_number: "all coordinates of a moved centroid are the same number. "
+        "Over which axis is the mean?",
+        _move_assigns_anew: "you move centroids to points with other codes than those given. "
         "Who chooses the codes?",
-        _move_empty_to_nan: "a stamp without points becomes NaN. "
+        _move_empty_to_nan: "a centroid without points becomes NaN. "
         "What is the mean of nothing, and what was asked?",
-        _move_empty_to_zero: "a stamp without points goes to the origin. Where should it be?",
+        _move_empty_to_zero: "a centroid without points goes to the origin. Where should it be?",
     },
-    otherwise=lambda got, truth, x, stamps, codes: (
-        "a stamp without points has moved. Where should it be?"
-        if np.allclose(got[codes], truth[codes])
-        else "the means are off. Whose points are whose?"
-    ),
+    otherwise=_move_off,
 )
 
 
-exercise(
-    "18.2",
-    solution=[0, 1, 2, 1],
-    wrong={
-        (2, 2, 2, 2): "the longest stamp wins everywhere. Did it pay its handicap?",
-        (0, 1, 2, 2): "three are right. Which number wins when two scores are equal?",
-        (0, 0, 0, 0): "the empty stamp wins everywhere. "
-        "Is the handicap the square of the length, or another share of it?",
-        (1, 2, 3, 2): "from which number do we count the pieces of a unit?",
-    },
-    otherwise="not all are right. What are the distances to the stamps?",
-    why="The offsets are 0, -2 and -8. Scores: (0, -0.2, -4.4), (0, 0.4, -4), (0, 0, 4), and (0, 2, 2), "
-    "a tie, because (2, 2.5) is 2.5 away from both stamps.",
-)
+def seeding(x, centroids):
+    squares = ((x[:, None] - centroids) ** 2).sum(axis=2).min(axis=1)  # (N,), to the nearest
+    return squares / squares.sum()
 
 
-def wall(a_r, b_r, a_s, b_s):
-    n = a_r - a_s
-    return (b_s - b_r - n @ a_s) / (n @ n)
+def _squares(x, centroids):
+    return ((x[:, None] - centroids) ** 2).sum(axis=2)
 
 
-def _wall_halfway(a_r, b_r, a_s, b_s):
-    return 0.5
+def _seeding_unsquared(x, centroids):
+    distances = np.sqrt(_squares(x, centroids).min(axis=1))
+    return distances / distances.sum()
 
 
-def _wall_from_the_other_end(a_r, b_r, a_s, b_s):
-    return 1 - wall(a_r, b_r, a_s, b_s)
+def _seeding_last_centroid(x, centroids):
+    return seeding(x, centroids[-1:])
 
 
-def _wall_signs(a_r, b_r, a_s, b_s):
-    return wall(a_r, b_s, a_s, b_r)
+def _seeding_all_centroids(x, centroids):
+    total = _squares(x, centroids).sum(axis=1)
+    return total / total.sum()
 
 
-def _wall_length(a_r, b_r, a_s, b_s):
-    return wall(a_r, b_r, a_s, b_s) * np.linalg.norm(a_r - a_s)
+def _seeding_farthest_centroid(x, centroids):
+    most = _squares(x, centroids).max(axis=1)
+    return most / most.sum()
+
+
+def _seeding_farthest_point(x, centroids):
+    return np.eye(len(x))[_squares(x, centroids).min(axis=1).argmax()]
+
+
+def _seeding_not_divided(x, centroids):
+    return _squares(x, centroids).min(axis=1)
+
+
+def _seeding_by_the_largest(x, centroids):
+    squares = _squares(x, centroids).min(axis=1)
+    return squares / squares.max()
+
+
+def _seeding_off(got, truth, x, centroids):
+    if (got < 0).any():
+        return "some of your probabilities are negative. Which squared distance is negative?"
+    if not np.isclose(got.sum(), 1):
+        return f"your numbers add up to {got.sum():.3f}. What do probabilities add up to?"
+    there = truth == 0
+    if got[there].any():
+        return "a point on a centroid can be drawn again. How far is it from its nearest centroid?"
+    return "the proportions are off. What are the squared distances of two points, by hand?"
 
 
 _rng = np.random.default_rng(1)
+_x = _rng.normal(size=(7, 3))
+exercise(
+    "18.2",
+    solution=seeding,
+    cases=[
+        (_x, _x[[4]]),
+        (_x, _x[[1, 5, 0]]),
+        (np.array([[1.0], [2.0], [9.0], [9.0]]), np.array([[1.0], [9.0]])),
+        (_rng.normal(size=(12, 2)), 2 * _rng.normal(size=(5, 2))),
+    ],
+    wrong={
+        _seeding_unsquared: "your probabilities grow with the distance itself. With what should they grow?",
+        _seeding_last_centroid: "with one centroid you are right. With several, whose distance counts?",
+        _seeding_all_centroids: "with one centroid you are right. "
+        "With several, does every centroid count, or one of them?",
+        _seeding_farthest_centroid: "with one centroid you are right. Which of several centroids counts?",
+        _seeding_farthest_point: "always the same point is drawn. Which others should have a chance?",
+        _seeding_not_divided: "the proportions are right. What do probabilities add up to?",
+        _seeding_by_the_largest: "the proportions are right. What do probabilities add up to?",
+    },
+    otherwise=_seeding_off,
+)
+
+
 exercise(
     "18.3",
-    solution=wall,
-    cases=[(_rng.normal(size=5), _rng.normal(), _rng.normal(size=5), _rng.normal()) for _ in range(3)],
+    solution=[0, 1, 2, 1],
     wrong={
-        _wall_halfway: "halfway is K-means' wall. Where do the offsets enter?",
-        _wall_from_the_other_end: "that is the share seen from the other site. Where does tau = 0 lie?",
-        _wall_signs: "the wall moves the wrong way. Which region grows when b_r does?",
-        _wall_length: "that is a length in the plane. How long is the way from site to site?",
+        (2, 1, 2, 2): "some codes have the largest inner product. Where do the offsets enter?",
+        (2, 2, 2, 2): "the longest centroid wins everywhere. Where do the offsets enter?",
+        (0, 1, 2, 2): "three are right. Which number wins when two scores are equal?",
+        (0, 0, 0, 0): "the centroid at the origin wins everywhere. "
+        "Is the offset the square of the length, or another share of it?",
+        (0, 0, 0, 1): "centroid 0 wins too often. "
+        "Is the offset the square of the length, or another share of it?",
+        (1, 2, 3, 2): "from which number do we count the pieces of a unit?",
     },
-    otherwise="at your place the two scores differ. Is your equation linear in tau?",
+    otherwise="not all are right. What are the distances to the centroids?",
+    why="The offsets are 0, -2 and -8. Scores: (0, -0.2, -4.4), (0, 0.4, -4), (0, 0, 4), and (0, 2, 2), "
+    "a tie, because (2, 2.5) is 2.5 away from both centroids.",
 )
 
 
-def entropy(codes):
-    shares = np.unique(codes, return_counts=True)[1] / len(codes)
-    return -(shares * np.log2(shares)).sum()
-
-
-def _entropy_nats(codes):
-    return entropy(codes) * np.log(2)
-
-
-def _entropy_sign(codes):
-    return -entropy(codes)
-
-
-def _entropy_all_equal(codes):
-    return np.log2(len(np.unique(codes)))
-
-
-def _entropy_unweighted(codes):
-    return -np.log2(np.unique(codes, return_counts=True)[1] / len(codes)).mean()
-
-
-_WIRED = np.array([7] * 8 + [0] * 4 + [3] * 2 + [4] * 2)
 exercise(
-    "18.5",
-    solution=entropy,
-    cases=[(_WIRED,), (_WIRED - 5,), (np.full(5, 3),)],
+    "18.4",
+    solution=[1, 1, 1, 0, 1, 0],
     wrong={
-        _entropy_nats: "that is in nats. Which logarithm counts bits?",
-        _entropy_sign: "your entropy is negative. What is the sign of the logarithm of a share?",
-        _entropy_all_equal: "that would be right if all numbers occurred equally often. "
-        "Where do the shares enter?",
-        _entropy_unweighted: "rare numbers count as much as common ones. How often is each name wired?",
+        (0, 0, 0, 1, 0, 1): "are your ones the centroids with a region, or those without?",
+        (1, 1, 0, 1, 1, 0): "you dropped the two shortest centroids. Does the picture at h = 0 agree?",
+        (1, 1, 1, 1, 1, 1): "that is the picture at h = 1. Which colours are left at h = 0?",
     },
-    otherwise=lambda got, truth, codes: (
-        "some whole numbers are negative. Does it matter for a message which numbers are used as names?"
-        if codes.min() < 0
-        else "shares of 1/2, 1/4, 1/8, 1/8 go wrong. How long is the name of each?"
-        if truth > 0
-        else "one and the same number, always, still costs you. What is there to say about it?"
-    ),
+    otherwise="the picture at h = 0 shows other regions. Which colours are left there?",
+    why="Centroids 3 and 5 lie inside the polygon that the other four span. So each is a weighted mean of "
+    "those four, and its inner product with any x is the same weighted mean of their inner products. A "
+    "weighted mean is never above the largest. Centroid 2 is the shortest, and keeps a region.",
 )
+
+
+def quantize(x, books):
+    codes, decoded = [], []
+    for part, A in zip(x.reshape(len(x), len(books), -1).transpose(1, 0, 2), books, strict=True):
+        codes.append((part @ A.T - (A**2).sum(axis=1) / 2).argmax(axis=1))
+        decoded.append(A[codes[-1]])  # (N, D / M)
+    return np.stack(codes, axis=1), np.concatenate(decoded, axis=1)
+
+
+def _decode(codes, books):
+    return codes, books[np.arange(len(books)), codes].reshape(len(codes), -1)
+
+
+def _part_scores(x, books, share=0.5):
+    """Scores (N, M, R)."""
+    parts = x.reshape(len(x), len(books), -1)
+    return np.einsum("nmd,mrd->nmr", parts, books) - share * (books**2).sum(axis=2)
+
+
+def _quantize_interleaved(x, books):
+    M = len(books)
+    across = x.reshape(len(x), -1, M).transpose(0, 2, 1)
+    codes, decoded = quantize(across.reshape(len(x), -1), books)
+    return codes, decoded.reshape(len(x), M, -1).transpose(0, 2, 1).reshape(len(x), -1)
+
+
+def _quantize_first_book(x, books):
+    return quantize(x, np.repeat(books[:1], len(books), axis=0))
+
+
+def _quantize_no_offsets(x, books):
+    return _decode(_part_scores(x, books, 0).argmax(axis=2), books)
+
+
+def _quantize_full_squares(x, books):
+    return _decode(_part_scores(x, books, 1).argmax(axis=2), books)
+
+
+def _quantize_farthest(x, books):
+    return _decode(_part_scores(x, books).argmin(axis=2), books)
+
+
+def _quantize_one_code(x, books):
+    joint = _part_scores(x, books).sum(axis=1).argmax(axis=1)
+    return _decode(np.repeat(joint[:, None], len(books), axis=1), books)
+
+
+def _quantize_decodes_with_the_first(x, books):
+    return quantize(x, books)[0], _decode(quantize(x, books)[0], np.repeat(books[:1], len(books), axis=0))[1]
+
+
+def _quantize_parts_reversed(x, books):
+    codes, decoded = quantize(x, books)
+    return codes, decoded.reshape(len(x), len(books), -1)[:, ::-1].reshape(len(x), -1)
+
+
+def _quantize_off(got, truth, x, books):
+    if (got[0] == truth[0]).all():
+        return "your codes are right, the decoded points are not. Which codebook does column m decode with?"
+    n, m = np.argwhere(got[0] != truth[0])[0]
+    return (
+        f"with {len(books)} codebooks, part {m} of point {n} gets another code than the nearest centroid's. "
+        "Which numbers of the point make up this part, and which codebook serves it?"
+    )
+
+
+_rng = np.random.default_rng(2)
+
+
+@exercise(
+    "18.5",
+    solution=quantize,
+    cases=[
+        (_rng.normal(size=(20, 6)), _rng.normal(size=(3, 5, 2))),
+        (_rng.normal(size=(11, 8)), _rng.normal(size=(2, 4, 4))),
+        (_rng.normal(size=(15, 3)), _rng.normal(size=(1, 7, 3))),
+        (_rng.normal(size=(10, 4)), _rng.normal(size=(4, 3, 1))),
+    ],
+    wrong={
+        _quantize_interleaved: "with one codebook you are right. "
+        "Do the numbers of a part stand next to each other in yours?",
+        _quantize_first_book: "all your parts are encoded with the same codebook. Which belongs to part m?",
+        _quantize_no_offsets: "you choose by the inner product. Where do the offsets enter?",
+        _quantize_full_squares: "short centroids win too often. Which share of the square is the offset?",
+        _quantize_farthest: "you choose the farthest centroids. Which score belongs to the nearest?",
+        _quantize_one_code: "all parts of a point get the same code. May each part choose its own?",
+        _quantize_decodes_with_the_first: "your codes are right. Which codebook does part m decode with?",
+        _quantize_parts_reversed: "your codes are right. In which order do the decoded parts stand?",
+    },
+    otherwise=_quantize_off,
+)
+def check_18_5(attempt):
+    books, x = np.random.default_rng(3).normal(size=(3, 5, 2)), np.random.default_rng(4).normal(size=(20, 6))
+    codes, _ = call(attempt, x, books, shape=[(20, 3), (20, 6)], like=[x > 0, x], may_be_nan=True)
+    ask(codes.dtype.kind in "iu", f"your codes have the dtype {codes.dtype}. Could they serve as indices?")
 
 
 @exercise("18.6")
 def check_18_6(attempt):
-    def right(stamps, A, B, x):
-        scores = x @ A.T + B
-        clear = np.diff(np.sort(scores, axis=1)[:, -2:], axis=1)[:, 0] > 1e-6
-        near = ((x[:, None] - stamps) ** 2).sum(axis=2).argmin(axis=1)
-        return (near == scores.argmax(axis=1))[clear].all()
+    rng = np.random.default_rng(6)
+    for R, D, most in [(2, 1, 5), (5, 2, 30), (6, 3, 60), (8, 5, 200), (7, 1, 40), (9, 2, 3)] * 3:
+        A, counts = rng.normal(size=(R, D)), rng.integers(1, most, size=R)
+        points = []
+        for a, n in zip(A, counts, strict=True):
+            around = rng.normal(size=(n, D))
+            points.append(a + around - around.mean(axis=0))
 
-    u = np.linspace(-3, 3, 50)[:, None]
-    relu = np.array([[0.0], [1.0]]), np.zeros(2)
-    got = call(attempt, *relu, shape=(2, 1), like=relu[0])
-    ask(
-        not np.allclose(got, relu[0]), "these are the slopes themselves. Is ReLU's wall halfway between them?"
-    )
-    rng = np.random.default_rng(2)
-    for R, D in [(2, 1), (3, 2), (4, 6), (6, 5)]:
-        A, B = rng.normal(size=(R, D)), rng.normal(size=R)
-        stamps = call(attempt, A, B, shape=(R, D))
-        x, shift = 5 * rng.normal(size=(5000, D)), stamps - A
-        good = right(stamps, A, B, x)
-        back = not good and right(A - shift, A, B, x)
-        ask(not back, "you moved all stamps the wrong way. Which sign has the shift's equation?")
-        halved = right(A + shift / 2, A, B, x) or right(A + 2 * shift, A, B, x)
-        ask(good or not halved, "the direction of your shift is right. And its length?")
+        def growth(i, j, points=points, A=A):
+            both = np.concatenate([points[i], points[j]])
+            apart = sum(((points[r] - A[r]) ** 2).sum() for r in (i, j))
+            return ((both - both.mean(axis=0)) ** 2).sum() - apart
+
+        i, j, grown = call(attempt, A, counts, shape=(3,), like=0.0)
         ask(
-            good or np.allclose(shift, shift[0]),
-            "your stamps are shifted by different vectors, and codes go wrong. "
-            "Which change leaves all differences of slopes alone?",
+            i == int(i) and j == int(j) and 0 <= i < R and 0 <= j < R,
+            f"with {R} centroids you name {i:g} and {j:g}. Which numbers do the centroids have?",
+        )
+        i, j = int(i), int(j)
+        ask(i != j, f"you merge centroid {i} with itself. Which two are asked for?")
+        ask(i < j, f"you name {i} before {j}. Which of the two should come first?")
+        n_i, n_j, square = counts[i], counts[j], ((A[i] - A[j]) ** 2).sum()
+        halfway = (n_i + n_j) / 4 * square
+        ask(
+            np.isclose(grown, growth(i, j)) or not np.isclose(grown, halfway),
+            "your growth is that of a new centroid halfway between the two. "
+            "Is there a better place if one has more points?",
         )
         ask(
-            good,
-            f"with {R} pieces on {D} inputs some points get another number. "
-            "For which of the weights does your shift make up?",
+            np.isclose(grown, growth(i, j)),
+            f"for {n_i} and {n_j} points whose means are {square**0.5:.3f} apart you say that the inertia grows by "
+            f"{grown:.4g}. What do you find for two points at 0 and one at 3, by hand?",
         )
-    ask(right(got, *relu, u), "ReLU goes wrong. What number must lie halfway between your two stamps?")
+        pairs = [(r, s) for r in range(R) for s in range(r + 1, R)]
+        ask(
+            grown <= min(growth(*pair) for pair in pairs) + 1e-9,
+            f"your growth is right for the centroids {i} and {j}, but with these {R} centroids another pair costs "
+            "less. Which quantity must be smallest, and over which pairs?",
+        )
