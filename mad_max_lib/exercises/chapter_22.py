@@ -8,13 +8,13 @@ import torch
 from . import ask, call, exercise, within
 
 
-def _letter_is_off(got, truth):
+def _code_is_off(got, truth):
     first, second = got[0] + got[1], got[0] - got[1] - 1
     if abs(first - 2) > 1e-6:
-        return f"at your point the first unit has the value {first:g}. Which value does the letter give?"
+        return f"at your point the first unit has the value {first:g}. Which value was sent?"
     if second > 1e-6:
-        return "there the second unit says yes. On which part of the line does it say no?"
-    return "the point has this letter. Is there a shorter one, halfway between the two axes?"
+        return "there the second unit is on. On which part of the line is it off?"
+    return "the point has this code and these values. Is there a shorter one on the ray?"
 
 
 exercise(
@@ -23,12 +23,12 @@ exercise(
     wrong={
         (1.5, 0.5): "that is the end of the ray. "
         "Does the norm grow or shrink when you walk from there along the ray?",
-        (0.5, -0.5): "the first unit says yes with the value 2. Which equation is that?",
+        (0.5, -0.5): "the value of the first unit is 2. Which equation is that?",
     },
     equal=within(1e-6),
-    otherwise=_letter_is_off,
+    otherwise=_code_is_off,
     why="The shortest point of the line x1 + x2 = 2 lies where the line through the origin along (1, 1) "
-    "meets it. There u2 = 1 - 1 - 1 is negative, so the second answer is no, as the letter says.",
+    "meets it. There u2 = 1 - 1 - 1 is negative, so the second unit is off, as its bit says.",
 )
 
 
@@ -52,18 +52,18 @@ def _coarse(A, b, z):
     return np.linalg.pinv(A, rcond=1e-3) @ (z - b)
 
 
-def _picture_is_off(got, truth, A, b, z):
+def _image_is_off(got, truth, A, b, z):
     if len(A) == 9:
-        return "nine rows, one of them a mixture of the others, go wrong. Which inverse bears that?"
+        return "nine rows whose rank is below D go wrong. Which inverse exists there?"
     if not np.allclose(A @ got + b, z, rtol=0, atol=1e-6):
-        return "A u + b is not z. Is the inverse the exact one, on the part that has an inverse?"
+        return "with your v, A v + b is not z. Which equation must v solve?"
     return (
-        "your picture has the right values, but there is a shorter one. "
-        "Does yours contain a part that A does not see?"
+        "your v solves the equations, but there is a shorter solution. "
+        "Does yours have a part in the null space of A?"
     )
 
 
-def _pictures():
+def _layers():
     """Layers with rows of zeros, with a row that mixes others, and with a part that is hardly passed on."""
     rng = np.random.default_rng(0)
     A, b, x = rng.normal(size=(6, 5)), rng.normal(size=6), rng.normal(size=5)
@@ -81,18 +81,18 @@ def _pictures():
 exercise(
     "22.2",
     solution=least_norm,
-    cases=list(_pictures()),
+    cases=list(_layers()),
     wrong={
-        _transposed: "the transpose turns the arrows round but undoes no stretching. "
-        "Does your picture give z again?",
-        _no_offset: "your picture gives z itself without the offset. What does the layer add to A u?",
-        _offset_added: "your picture gives z and twice the offset on top. "
+        _transposed: "the transpose is the inverse only of an orthogonal matrix. "
+        "Does your v give z again?",
+        _no_offset: "your v is right for a layer without offset. What does this layer add to A v?",
+        _offset_added: "with your v the layer gives z and twice the offset on top. "
         "On which side of the equation does b stand?",
-        _coarse: "a part of u that A shrinks ten thousand times is lost, though z tells it. "
-        "What counts as zero?",
+        _coarse: "a part of v that A shrinks ten thousand times is lost, though z still holds it. "
+        "Which singular values does your inverse count as zero?",
     },
     equal=within(1e-6),
-    otherwise=_picture_is_off,
+    otherwise=_image_is_off,
 )
 
 
@@ -110,11 +110,11 @@ def _other_side(A, c, bits):
     return -G, -h
 
 
-def _zeros_for_no(A, c, bits):
+def _zeros_for_off(A, c, bits):
     return -1.0 * bits[:, None] * A, bits * c
 
 
-def _yes_first(A, c, bits):
+def _on_first(A, c, bits):
     order = np.argsort(~bits, kind="stable")
     return half_spaces(A[order], c[order], bits[order])
 
@@ -132,9 +132,9 @@ def _border_is_off(got, truth, A, c, bits):
     if not np.allclose(*(_rows_of_length_one(G) for G, _ in (got, truth)), equal_nan=True):
         return "row k should be the side of unit k. Which way does its normal point?"
     if np.allclose(got[1], truth[1], atol=1e-2):
-        return "your borders are moved by a margin. Is a point on the border out?"
+        return "some borders are moved a little. Should a point on the border be left out?"
     return (
-        "the normals may be right, the borders are in the wrong place. "
+        "the normals are right, but some borders are in another place. "
         "To which side of <= does c go, and with which sign?"
     )
 
@@ -146,11 +146,11 @@ exercise(
     solution=half_spaces,
     cases=[(_A, _c, _BITS), (_A * (_c > 0)[:, None], _c, _BITS)],  # also rows of zeros
     wrong={
-        _sign_forgotten: "all rows are made as if every unit said yes. Which way do the others point?",
+        _sign_forgotten: "all rows are made as if every unit were on. Which way do the others point?",
         _other_side: "every point is on the wrong side of every row. "
-        "Does a yes mean A u + c at least 0, or at most?",
-        _zeros_for_no: "the rows of the units that say no are empty. Does a no tell nothing?",
-        _yes_first: "the polytope is right, but row k should be the side of unit k. "
+        "Does a bit 1 mean A v + c at least 0, or at most?",
+        _zeros_for_off: "the rows of the units that are off are zero. What does the bit 0 say about A v + c?",
+        _on_first: "the sides are right, but row k should be the side of unit k. "
         "In which order do yours come?",
     },
     equal=_same_sides,
@@ -198,19 +198,19 @@ exercise(
     cases=[(_G, _h)],
     wrong={
         _radius_small: "this makes the radius as small as it can be. Which cost falls when the radius grows?",
-        _walls_only_for_the_centre: "the ball may stick out of the box. Do its walls hold only the centre?",
+        _walls_only_for_the_centre: "the ball may stick out of the box. Do the walls hold only for the centre?",
         partial(_column, change=np.ones_like): "a row multiplied by 2 is the same side. "
         "Does the ball need the same room then, in your rows?",
-        partial(_column, change=np.square): "the farthest point of the ball is u + rho g / |g|. "
+        partial(_column, change=np.square): "the farthest point of the ball is v + rho g / |g|. "
         "What is its inner product with g?",
-        partial(_column, change=np.negative): "your sides give way as the ball grows. "
-        "Does a larger ball need more room or less?",
+        partial(_column, change=np.negative): "in your rows a larger ball is allowed more room. "
+        "Does it need more room at a side or less?",
     },
     equal=_same_program,
     otherwise=lambda got, truth, G, h: (
-        "the cost should be about the radius alone. Which entry of v is it?"
+        "the cost should depend on the radius alone. Which entry of y is it?"
         if not np.allclose(*(_rows_of_length_one(cost) for cost, _, _ in (got, truth)))
-        else "the ball that comes out is not the largest one in the box from 0 to 1. "
+        else "the sides are not those of the largest ball in the box from 0 to 1. "
         "What is the room at each wall?"
     ),
 )
@@ -236,7 +236,7 @@ def _mean(network, x):
 
 
 def _inverse(network, x):
-    rows = [torch.autograd.functional.jacobian(lambda u: network(u[None])[0], point) for point in x]
+    rows = [torch.autograd.functional.jacobian(lambda v: network(v[None])[0], point) for point in x]
     return torch.stack([torch.linalg.pinv(A) @ z for A, z in zip(rows, network(x), strict=True)])
 
 
@@ -244,8 +244,8 @@ _rng = np.random.default_rng(3)
 _W, _b, _V, _x = (torch.from_numpy(_rng.normal(size=size)) for size in ((7, 4), 7, (5, 7), (3, 4)))
 
 
-def _network(u):
-    return torch.relu(torch.relu(u @ _W.T + _b) @ _V.T + 0.1)
+def _network(v):
+    return torch.relu(torch.relu(v @ _W.T + _b) @ _V.T + 0.1)
 
 
 @exercise(
@@ -276,14 +276,14 @@ def check_22_6(attempt):
 
 
 def _known_corner(rng, goal):
-    """G, h and the point u with the smallest <goal, u>: a mix of active sides and walls balances goal."""
+    """G, h and the point v with the smallest <goal, v>: a mix of active sides and walls balances goal."""
     D, M = 6, 12
-    u, G = rng.uniform(0.2, 0.8, D), rng.normal(size=(M, D))
-    u[:2] = goal[:2] < 0  # at a wall that stops the way down
+    v, G = rng.uniform(0.2, 0.8, D), rng.normal(size=(M, D))
+    v[:2] = goal[:2] < 0  # at a wall that stops the way down
     push = np.append(rng.uniform(0.5, 1, D - 3), 1.0)
     G[D - 3] = -push[:-1] @ G[: D - 3] - goal / D
     G[D - 3, :2] = -push[:-1] @ G[: D - 3, :2]
-    return G, G @ u + np.where(np.arange(M) < D - 2, 0, rng.uniform(0.2, 1, M)), u
+    return G, G @ v + np.where(np.arange(M) < D - 2, 0, rng.uniform(0.2, 1, M)), v
 
 
 @exercise("22.5")
@@ -304,9 +304,9 @@ def check_22_5(attempt):
             "`linprog` finds no end, and its x is None. Which bounds has each entry?",
         )
         in_box = (points >= -1e-6).all() and (points <= 1 + 1e-6).all()
-        ask(in_box, "an entry of your points is below 0 or above 1. Which pixels are paper and ink?")
+        ask(in_box, "an entry of your points is below 0 or above 1. Which values can a pixel have?")
         inside = (points @ G.T <= h + 1e-6).all()
-        ask(inside, "a point violates a row of G u <= h. Is it in the polytope, or only in the box?")
+        ask(inside, "a point violates a row of G v <= h. Is it in the polytope, or only in the box?")
         ordered = points[0].mean() <= points[1].mean() + 1e-6
         ask(ordered, "the first point has more ink than the second. In which order do they come?")
         ask(
