@@ -1,4 +1,4 @@
-"""Chapter 16, the partition."""
+"""Chapter 16, the exact partition."""
 
 from fractions import Fraction
 
@@ -7,6 +7,9 @@ import numpy as np
 from . import ask, call, exercise
 
 _SQUARE = np.array([[0.0, 0.0], [2.0, 0.0], [2.0, 2.0], [0.0, 2.0]])
+_SHAPE = np.array([[1.0, 1.0], [4.0, 0.0], [5.0, 3.0], [2.0, 5.0]])
+_ANGLES = 2 * np.pi * np.arange(7) / 7
+_SEVEN = np.stack([np.cos(_ANGLES), np.sin(_ANGLES)], axis=1)
 _exact = np.vectorize(Fraction, otypes=[object])
 
 
@@ -74,6 +77,8 @@ def _parts(attempt, polygon, h):
         lambda polygon, h: [part.astype(float) for part in cut(polygon, h)],
         lambda polygon, h: cut(polygon, np.where(abs(h) < 1e-9, 0 * h, h)),
         lambda polygon, h: [list(part) for part in cut(polygon, h)],
+        lambda polygon, h: cut(polygon, h) if len(polygon) == 4 else [polygon],
+        lambda polygon, h: np.concatenate(cut(polygon, h)),
     ],
 )
 def check_16_1(attempt):
@@ -81,16 +86,28 @@ def check_16_1(attempt):
     for offset, what in places.items():
         h, name = _SQUARE @ [1.0, 2.0] + offset, f"h = x_1 + 2 x_2 {offset:+d} {what}"
         got, truth = _parts(attempt, _SQUARE, h), cut(_SQUARE, h)
-        ask(len(got) <= len(truth), f"{name}, and you cut. How much of the square lies on the far side?")
+        ask(len(got) <= len(truth), f"{name}, and you cut. Which corners have h > 0, and which h < 0?")
         ask(len(got) >= len(truth), f"{name}, and you do not cut. Which signs do the other corners have?")
         swapped = len(got) == 2 and all(map(_same, got, truth[::-1]))
-        ask(not swapped, "h is at most 0 in the first part. Did you swap them?")
+        ask(not swapped, "h should be at most 0 in the first part. Which part is first in yours?")
         back = [_same(part[::-1], side) > _same(part, side) for part, side in zip(got, truth, strict=True)]
         ask(not any(back), "the corners of one part run clockwise. In which order do you collect them?")
         missing = sum(map(len, got)) != sum(map(len, truth))
         ask(not missing, f"{name}: corners are missing. Where does the line meet the edges?")
         right = all(map(_same, got, truth))
-        ask(right, f"{name}: new corners are off. How far along an edge is h zero, from -1 to 5?")
+        ask(right, f"{name}: new corners are off. How far along an edge is h zero that goes from 3 to -1?")
+    for polygon, normal, offset, what in [
+        (_SQUARE, [1.0, -1.0], 0.0, "the diagonal cuts the square"),
+        (_SHAPE[:3], [1.0, 1.0], -5.0, "a line cuts a triangle"),
+        (_SEVEN, [1.0, 0.0], -0.2, "a line cuts a polygon with seven corners"),
+    ]:
+        h = polygon @ np.array(normal) + offset
+        got, truth = _parts(attempt, polygon, h), cut(polygon, h)
+        ask(
+            len(got) == len(truth) and all(map(_same, got, truth)),
+            f"{what}, with h = {h.round(2).tolist()} at its corners, and your parts are others. "
+            "Which edges get a new corner, and where?",
+        )
     ask(
         len(_parts(attempt, _SQUARE, _SQUARE @ [1.0, 2.0] - 1e-12)) == 2,
         "h is -1e-12 at one corner, and you do not cut. On which side of zero is it?",
@@ -120,13 +137,10 @@ def _area_clockwise(polygon):
     return area(polygon[::-1])
 
 
-_SHAPE = np.array([[1.0, 1.0], [4.0, 0.0], [5.0, 3.0], [2.0, 5.0]])
-
-
 @exercise(
     "16.2",
     solution=area,
-    cases=[(_SHAPE,)],
+    cases=[(_SHAPE,), (_SEVEN,), (_SHAPE[:3],)],
     wrong={
         _area_doubled: "yours is twice too large. "
         "Is x_1 u_2 - u_1 x_2 the area of a triangle or a parallelogram?",
@@ -134,7 +148,7 @@ _SHAPE = np.array([[1.0, 1.0], [4.0, 0.0], [5.0, 3.0], [2.0, 5.0]])
         _area_clockwise: "counter-clockwise corners should give a positive area. Which product comes first?",
     },
     otherwise=lambda got, truth, _: (
-        f"a quadrilateral of area {truth:g} gets {got:g} from you. Does a unit square get 1?"
+        f"a polygon of area {truth:g} gets {got:g} from you. Does a unit square get 1?"
     ),
 )
 def check_16_2(attempt):
@@ -149,6 +163,7 @@ exercise(
     solution=16,
     wrong={
         37: "that many need lines in general position. How many points do these lines have in common?",
+        9: "that would be right if no two of these lines met. Where do yours meet?",
         256: "that is the number of codes on paper. Can x and -x be on the same side of any of these lines?",
         8: "walk once around the origin. How often do you cross each line?",
     },
@@ -158,45 +173,110 @@ exercise(
 )
 
 
-def distance_to_border(polygon, x):
-    edge, to_x = np.roll(polygon, -1, axis=0) - polygon, x - polygon
-    twice_area = np.abs(edge[:, 0] * to_x[:, 1] - edge[:, 1] * to_x[:, 0])
-    return (twice_area / np.linalg.norm(edge, axis=1)).min()
+exercise(
+    "16.4",
+    solution=[0.5, 0.5, 1.5],
+    wrong={
+        (-0.5, 0.5, 1.5): "your line is straight. What does layer 1 make of a negative x_1?",
+        (1.5, 0.5, 0.5): "those are three heights of the line. Which of them belongs to x_1 = -2?",
+        (1.5, 0.5, 1.5): "at x_1 = -2 you find the same as at x_1 = 2. What is z_1 at x_1 = -2?",
+        (1.0, 1.0, 3.0): "at your heights u is not zero. By what is x_2 multiplied in u?",
+        (-0.5, -0.5, -1.5): "at your heights x_2 is negative. What is z_2 there, and can u be zero?",
+    },
+    otherwise=lambda got, truth: (
+        f"at (0, {got[1]:g}) u is {1 - 2 * max(got[1], 0):g}. Is it zero there, and at your other two points?"
+    ),
+    why="Where x_2 is positive z_2 = x_2, so x_2 = (z_1 + 1) / 2, with z_1 = 0, 0 and 2. Where x_2 is "
+    "negative, u = z_1 + 1 is positive. So the line is level on the left of x_1 = 0 and rises on the right.",
+)
 
 
-def _distance_to_corners(polygon, x):
-    return np.linalg.norm(x - polygon, axis=1).min()
+def largest_output(regions, w, b):
+    return max(((polygon @ A.T + c) @ w).max() for polygon, A, c, _ in regions) + b
 
 
-def _distance_not_divided(polygon, x):
-    edge, to_x = np.roll(polygon, -1, axis=0) - polygon, x - polygon
-    return np.abs(edge[:, 0] * to_x[:, 1] - edge[:, 1] * to_x[:, 0]).min()
+def _largest_in_the_middle(regions, w, b):
+    return max((polygon.mean(axis=0) @ A.T + c) @ w for polygon, A, c, _ in regions) + b
 
 
-def _distance_not_closed(polygon, x):
-    return min(distance_to_border(polygon[i : i + 2], x) for i in range(len(polygon) - 1))
+def _largest_without_c(regions, w, b):
+    return max((polygon @ A.T @ w).max() for polygon, A, *_ in regions) + b
 
 
-_TRAPEZOID = np.array([[0.0, 0.0], [4.0, 0.0], [4.0, 3.0], [0.0, 6.0]])
+def _largest_without_b(regions, w, b):
+    return largest_output(regions, w, 0.0)
+
+
+def _largest_from_zero(regions, w, b):
+    return max(0.0, largest_output(regions, w, b))
+
+
+def _largest_in_size(regions, w, b):
+    return max(np.abs((polygon @ A.T + c) @ w + b).max() for polygon, A, c, _ in regions)
+
+
+def _smallest(regions, w, b):
+    return -largest_output(regions, -w, -b)
+
+
+def _largest_of_the_first(regions, w, b):
+    return largest_output(regions[:1], w, b)
+
+
+def _largest_of_the_last(regions, w, b):
+    return largest_output(regions[-1:], w, b)
+
+
+def _largest_of_all_but_the_last(regions, w, b):
+    return largest_output(regions[: max(1, len(regions) - 1)], w, b)
+
+
+def _largest_of_every_unit(regions, w, b):
+    return max((polygon @ A.T + c).max(axis=0) @ w for polygon, A, c, _ in regions) + b
+
+
+def _layer_regions(W, b):
+    """The regions of one layer in the square from 0 to 2."""
+    parts = [_SQUARE]
+    for w, offset in zip(W, b, strict=True):
+        parts = [piece for part in parts for piece in cut(part, part @ w + offset)]
+    gates = [W @ part.mean(axis=0) + b > 0 for part in parts]
+    return [
+        (part, gate[:, None] * W, gate * b, tuple(gate.tolist()))
+        for part, gate in zip(parts, gates, strict=True)
+    ]
+
+
+_LAYER = _layer_regions(np.array([[1.0, 2.0], [1.0, 0.0], [0.0, 1.0]]), np.array([-1.0, -1.5, 0.5]))
 exercise(
     "16.5",
-    solution=distance_to_border,
+    solution=largest_output,
     cases=[
-        (_TRAPEZOID, np.array([0.5, 2.5])),
-        (_SQUARE, np.array([1.2, 1.9])),
-        (_SQUARE[:3], np.array([1.5, 0.75])),
-        (_SQUARE[:3], np.array([1.0, 0.9])),
+        (_LAYER, np.array([1.0, 1.0, 0.5]), 0.25),
+        (_LAYER, np.array([-1.0, 1.0, 0.5]), 0.25),
+        (_LAYER, np.array([-1.0, -2.0, -1.0]), 0.5),
+        (_LAYER[::-1], np.array([1.0, -1.0, 0.5]), -1.0),
+        (_LAYER[:1], np.array([0.0, 1.0, -3.0]), 0.0),
     ],
     wrong={
-        _distance_to_corners: "that is the distance to the nearest corner. "
-        "Can the border be nearer in between?",
-        _distance_not_divided: "an edge twice as long should not be twice as far away. What is missing?",
-        _distance_not_closed: "one edge is missing, the one that closes the polygon. "
-        "Which corners does it join?",
+        _largest_in_the_middle: "yours is too small. Is the middle of a polygon where "
+        "an affine function is largest?",
+        _largest_without_c: "a region's map has two parts, and one does not count in yours. Which?",
+        _largest_without_b: "the hidden layer's part is right, and something is still missing. "
+        "Which number does an output add at the end?",
+        _largest_from_zero: "where all outputs are negative you return zero. "
+        "What does your search begin with?",
+        _largest_in_size: "an output of -5 counts as larger than one of 2 with you. What is asked for?",
+        _smallest: "that is the smallest output. Which end is asked for?",
+        _largest_of_the_first: "that is right on the first region. What about the others?",
+        _largest_of_the_last: "that is right on the last region. What about the others?",
+        _largest_of_all_but_the_last: "one region does not count in yours. Where does your loop end?",
+        _largest_of_every_unit: "you take the largest value of each unit by itself. "
+        "Are all units largest at the same corner?",
     },
-    otherwise=lambda got, truth, polygon, x: (
-        f"{x.tolist()} in the polygon {polygon.tolist()} is {truth:.3f} from its border, "
-        f"you say {got:.3f}. How far is a point from a line?"
+    otherwise=lambda got, truth, regions, w, b: (
+        f"on {len(regions)} region(s), with w = {w.tolist()} and b = {b:g}, you find {got:.3f}. "
+        "What is the output at each corner of the first polygon?"
     ),
 )
 
@@ -204,7 +284,9 @@ exercise(
 @exercise("16.6")
 def check_16_6(attempt):
     def count(A, b, size=4):
-        return int(call(attempt, np.array(A), np.array(b), (-size, size, -size, size), shape=()))
+        got = call(attempt, np.array(A), np.array(b), (-size, size, -size, size), shape=())
+        ask(got >= 1 and got == int(got), f"your count is {got}. Which numbers can a number of regions be?")
+        return int(got)
 
     outside = count([[1, 0], [1, 1]], [5, -9])
     ask(outside == 1, "lines outside of the rectangle count with you. Does every line cut it?")
@@ -216,6 +298,8 @@ def check_16_6(attempt):
     ask(all_meet == 29, "seven lines, no three in one point, go wrong. What does each new line add?")
     here = count(A, b)
     ask(here == 23, "the same lines in a smaller rectangle go wrong. Do all pairs of them still meet inside?")
+    got = int(call(attempt, A, b, (-1, 5, -2, 1), shape=()))
+    ask(got == 12, "the same lines in the rectangle (-1, 5, -2, 1) go wrong. Which side is where?")
     star = np.array([[3, 0], [0, 3], [3, 3], [3, -3], [3, 6], [6, -3], [9, 3], [3, -9]])
     ask(
         count(star, -star.sum(1) // 3) == 16,
