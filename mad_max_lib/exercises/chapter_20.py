@@ -8,21 +8,21 @@ exercise(
     "20.1",
     solution=(1 / 8, 5 / 8),
     wrong={
-        (0, 5 / 8): "can x and v have the same code, if u differs from one in two units and from the other "
+        (0, 5 / 8): "can x and v have the same code, if p differs from one in two units and from the other "
         "in three?",
-        (1 / 8, 1): "how many of the 8 units can flip at all on the way from x over u to v?",
-        (5 / 8, 5 / 8): "these leave no room. "
-        "Can a unit that flips between x and u flip back between u and v?",
+        (1 / 8, 1): "how many of the 8 units can change at all on the way from x over p to v?",
+        (5 / 8, 5 / 8): "both values are equal. "
+        "Can a unit that changes between x and p change back between p and v?",
         (5 / 8, 1 / 8): "which of your two values is the smaller one, and which was to come first?",
-        (1, 5): "you count units. Which share of the layer are they?",
+        (1, 5): "a distance is at most 1. Which share of the layer are the units that you count?",
     },
     otherwise=lambda got, truth: (
-        "the smallest value is off. What if as many units as possible flip back?"
+        "the smallest value is off. What if as many units as possible change back?"
         if not np.isclose(got[0], truth[0])
-        else "the largest value is off. What if no unit flips twice?"
+        else "the largest value is off. What if no unit changes twice?"
     ),
-    why="Two units flip between x and u, three between u and v. If the two are among the three, they flip "
-    "back, and one difference remains; if none is, all five remain. With one unit in common it is 3/8: the "
+    why="Two units change between x and p, three between p and v. If the two are among the three, they "
+    "change back, and one difference remains; if none is, all five remain. With one unit in common it is 3/8: the "
     "even numbers cannot occur.",
 )
 
@@ -50,33 +50,52 @@ def _way_length(W, b, x, direction):
     return free_way(W, b, x, direction) * np.linalg.norm(direction)
 
 
+def _way_negative(W, b, x, direction):
+    return -free_way(W, b, x, direction)
+
+
+def _way_last(W, b, x, direction):
+    u, rate = W @ x + b, W @ direction
+    nears = u * rate < 0
+    return np.max(-u[nears] / rate[nears]) if nears.any() else np.inf
+
+
+def _way_off(got, truth, *_):
+    if got <= 0:
+        return "your t is not positive. On which side of x does it lie?"
+    if np.isinf(truth):
+        return "in one case no row comes nearer to zero, and you stop all the same. What is the answer then?"
+    if got > truth:
+        return "before your t a sign has changed already. Which of the borders ahead comes first?"
+    return "from x to your t no sign has changed, and none changes there. Which row should be zero at t?"
+
+
 _rng = np.random.default_rng(0)
 _W, _b, _ORIGIN = np.array([[1.0, 0.0], [-1.0, 0.0], [0.0, 2.0]]), np.array([-3.0, -1.0, 4.0]), np.zeros(2)
 exercise(
     "20.2",
     solution=free_way,
     cases=[
-        *[(_W, _b, _ORIGIN, np.array(d)) for d in ([1.0, 0.0], [-1.0, 0.0], [0.0, 1.0], [4.0, 0.0])],
+        *[
+            (_W, _b, _ORIGIN, np.array(d))
+            for d in ([1.0, 0.0], [-1.0, 0.0], [0.0, 1.0], [4.0, 0.0], [0.0, -1.0])
+        ],
         (_W[:1], _b[:1], _ORIGIN, np.array([-1.0, 0.0])),
         (_rng.normal(size=(20, 5)), _rng.normal(size=20), _rng.normal(size=5), _rng.normal(size=5)),
     ],
     wrong={
-        _way_both_directions: "from 0, fences at 3 and -1: walking to the right you stop at the one "
+        _way_both_directions: "from 0, with borders at 3 and -1, you go to the right and stop at the border "
         "on the left. Which rows come nearer to zero?",
         _way_distance: "your answer is the same to the right, to the left and up. "
         "What should the direction do?",
-        _way_only_switching_off: "one fence at 3 lies ahead and yours is not it. "
-        "Do rows that are below zero have fences, and which way does the direction point?",
+        _way_only_switching_off: "one border at 3 lies ahead and yours is not it. "
+        "Do rows that are below zero have borders, and which way does the direction point?",
         _way_length: "with a direction four times as long you do not stop at a quarter of t. "
         "Is the answer a length or a multiple of the direction?",
+        _way_negative: _way_off,
+        _way_last: _way_off,
     },
-    otherwise=lambda got, truth, *_: (
-        "where no row comes nearer to zero you still stop. What is the answer then?"
-        if np.isinf(truth)
-        else "before your t the signs have changed already. Which of many fences comes first?"
-        if got > truth
-        else "beyond your t nothing has changed yet. Which row should be zero there?"
-    ),
+    otherwise=_way_off,
 )
 
 
@@ -107,6 +126,26 @@ def _four_pieces(codes_a, codes_b):
     return code_distance(np.minimum(codes_a, 3), np.minimum(codes_b, 3))
 
 
+def _negative(codes_a, codes_b):
+    return -code_distance(codes_a, codes_b)
+
+
+def _per_place(codes_a, codes_b):
+    R = 1 + max(codes_a.max(), codes_b.max())
+    return 1 - (1 - code_distance(codes_a, codes_b)) / R
+
+
+def _distance_off(got, truth, codes_a, codes_b):
+    if got.min() < -1e-6 or got.max() > 1 + 1e-6:
+        return "some of your distances lie outside 0 to 1. Which number is divided by which?"
+    if np.abs(got[truth == 0]).max(initial=0) > 1e-5:
+        return "two equal codes are not at distance 0. What is the inner product of their two rows?"
+    return (
+        "your distances are off. What should the product of two pieces be if they are equal, "
+        "and what if they are not?"
+    )
+
+
 _rng = np.random.default_rng(1)
 _a, _b = (_rng.integers(4, size=(N, 10), dtype=np.uint8) for N in (6, 9))
 _a[0], _b[0], _a[1] = 3, 1, _b[1]  # one piece in all units; a code twice
@@ -115,7 +154,7 @@ _MORE_a[2], _MORE_b[2] = 5, 6  # more pieces on one side, and more than four
 exercise(
     "20.3",
     solution=code_distance,
-    cases=[(_a, _b), (_MORE_a, _MORE_b)],
+    cases=[(_a, _b), (_MORE_a, _MORE_b), (_MORE_b.astype(int), _MORE_a.astype(int)), (_a % 2, _b % 2)],
     wrong={
         _agreements: "equal codes get 1 from you. Do you count agreements or differences?",
         _not_normalised: "your distances reach 10 for 10 units. Is a number or a share asked for?",
@@ -123,71 +162,144 @@ exercise(
         _as_numbers: "a code of threes and a code of ones are at distance 2. Are pieces numbers or names?",
         _four_pieces: "codes with seven pieces, the highest only in codes_b, go wrong. "
         "Where does the number of pieces come from?",
+        _negative: _distance_off,
+        _per_place: _distance_off,
     },
     equal=within(1e-5),
-    otherwise="your distances are off. What should the product of two pieces be if they are equal, "
-    "and what if they are not?",
+    otherwise=_distance_off,
 )
 
 
-def neighbours(distance, k):
-    distance = distance.copy()
-    np.fill_diagonal(distance, np.inf)
-    return distance.argsort(axis=1, kind="stable")[:, :k]
+def estimate_angles(codes_a, codes_b):
+    share = (codes_a != codes_b).mean(axis=1)
+    return 180 * share, 180 * np.sqrt(share * (1 - share) / codes_a.shape[1])
 
 
-def _with_itself(distance, k):
-    return distance.argsort(axis=1, kind="stable")[:, :k]
+def _angles_radians(codes_a, codes_b):
+    return tuple(np.pi / 180 * part for part in estimate_angles(codes_a, codes_b))
 
 
-def _without_the_first(distance, k):
-    return distance.argsort(axis=1, kind="stable")[:, 1 : k + 1]
+def _angles_shares(codes_a, codes_b):
+    return tuple(part / 180 for part in estimate_angles(codes_a, codes_b))
 
 
-def _without_copies(distance, k):
-    return neighbours(np.where(distance == 0, np.inf, distance), k)
+def _angles_spread_of_the_share(codes_a, codes_b):
+    angles, spread = estimate_angles(codes_a, codes_b)
+    return angles, spread / 180
 
 
-def _nearest_last(distance, k):
-    return neighbours(distance, k)[:, ::-1]
+def _angles_variance(codes_a, codes_b):
+    angles, spread = estimate_angles(codes_a, codes_b)
+    return angles, spread**2
+
+
+def _angles_spread_of_the_count(codes_a, codes_b):
+    angles, spread = estimate_angles(codes_a, codes_b)
+    return angles, spread * codes_a.shape[1]
+
+
+def _angles_widest(codes_a, codes_b):
+    angles, _ = estimate_angles(codes_a, codes_b)
+    return angles, np.full(len(angles), 90 / np.sqrt(codes_a.shape[1]))
+
+
+def _angles_agreements(codes_a, codes_b):
+    angles, spread = estimate_angles(codes_a, codes_b)
+    return 180 - angles, spread
+
+
+def _angles_over_rows(codes_a, codes_b):
+    """N in place of K under the root."""
+    angles, spread = estimate_angles(codes_a, codes_b)
+    return angles, spread * np.sqrt(codes_a.shape[1] / len(codes_a))
+
+
+def _angles_std_of_pairs(codes_a, codes_b):
+    angles, _ = estimate_angles(codes_a, codes_b)
+    return angles, np.full(len(angles), angles.std())
+
+
+def _angles_off(got, truth, codes_a, codes_b):
+    (angles, spread), (right, width) = got, truth
+    K = codes_a.shape[1]
+    if np.allclose(angles, right, atol=1e-6):
+        for n in np.flatnonzero(~np.isclose(spread, width, atol=1e-6))[:1]:
+            return (
+                f"your angles are right, and the spread in row {n} is off: "
+                f"{(codes_a != codes_b).sum(1)[n]} of {K} units differ there. "
+                "What is the standard deviation of that share, and what becomes of it in degrees?"
+            )
+    if np.allclose(angles, 180 - right, atol=1e-6):
+        return "two equal codes get 180 degrees from you. Which units count, those that agree or the others?"
+    if (angles < -1e-9).any():
+        return "an angle of yours is negative. Which values can the share of units take?"
+    n = np.abs(angles - right).argmax()
+    return (
+        f"in row {n}, {(codes_a != codes_b).sum(1)[n]} of {K} units differ, and your angle is "
+        f"{angles[n]:.1f}. "
+        "What is the largest angle that two signals can have, and how many units differ then?"
+    )
 
 
 _rng = np.random.default_rng(2)
-_APART = np.zeros((12, 12))
-_APART[np.triu_indices(12, 1)] = _rng.permutation(66) + 1.0
-_APART += _APART.T
-_COPIES = _APART.copy()
-_COPIES[[3, 8]], _COPIES[:, [3, 8]] = _COPIES[3], _COPIES[:, [3]]  # points 3 and 8 are copies
-_COPIES[3, 8] = _COPIES[8, 3] = _COPIES[3, 3] = _COPIES[8, 8] = 0
-_TIES = _rng.integers(1, 3, size=(40, 40)).astype(float)
-_TIES = np.minimum(_TIES, _TIES.T)
+_one, _two = _rng.integers(2, size=(2, 7, 40))
+_two[0], _two[1] = _one[0], 1 - _one[1]  # equal codes, and opposite ones
+_two[2, 5:] = _one[2, 5:]
 exercise(
     "20.4",
-    solution=neighbours,
-    cases=[(_APART, 4), (_COPIES, 4), (_TIES, 4)],
+    solution=estimate_angles,
+    cases=[(_one, _two), (_one[:3, :25], _two[:3, :25])],
     wrong={
-        _with_itself: "a point is among its own neighbours. How can it be kept out?",
-        _nearest_last: "the right points, but the nearest one comes last. Which one comes first?",
-        _without_the_first: "two copies at distance 0, and one is its own neighbour. "
-        "Is a point always the first in its row?",
-        _without_copies: "two copies at distance 0 are not neighbours of each other. "
-        "Does distance 0 mean the same point?",
+        _angles_radians: "where all units differ your angle is 3.14. In which unit is the answer asked for?",
+        _angles_shares: "where all units differ your angle is 1. Which angle have two opposite signals?",
+        _angles_agreements: _angles_off,
+        _angles_spread_of_the_share: "your angles are right and every spread is below 0.1. "
+        "Is it the spread of the share or that of the angle?",
+        _angles_variance: "your angles are right, and the spreads are in squared degrees. "
+        "Which power of the standard deviation is asked for?",
+        _angles_spread_of_the_count: "your angles are right, and some of your spreads are above 180 degrees. "
+        "Is it the spread of the number of units or that of their share?",
+        _angles_widest: "your spread is the same in every row, also where the two codes are equal. "
+        "Which share stands under the root?",
+        _angles_over_rows: "your spreads are right up to one factor. How many independent trials are there "
+        "in one row?",
+        _angles_std_of_pairs: "your spread is the same in every row. Is it that of one estimate, "
+        "or that of the angles among each other?",
     },
-    otherwise=lambda got, truth, distance, k: (
-        "some neighbours are not the nearest ones. In which order do you sort, and along which axis?"
-        if distance is _APART
-        else "with ties some neighbours are off. Which of two equally near points should come first?"
-        if distance is _COPIES
-        else "forty points, all at distance 1 or 2 from each other, go wrong. "
-        "Does your sort keep the order of equal distances, and is a point kept out for certain?"
+    equal=within(1e-6),
+    otherwise=_angles_off,
+)
+
+
+exercise(
+    "20.5",
+    solution=324,
+    wrong={
+        18: "with 18 units the spread at a right angle is above 20 degrees. "
+        "How does the number of units enter the standard deviation?",
+        1296: "with 1,296 units the spread is at most 2.5 degrees. "
+        "What is the largest value of the product under the root?",
+        81: "with 81 units the spread at a right angle is 10 degrees. By which factor does a share become "
+        "degrees?",
+        288: "with 288 units the spread is small enough at 60 degrees. At which angle is it largest?",
+        0.25: "a number of units is a whole number. Did you take 5 degrees for a share?",
+    },
+    otherwise=lambda got, truth: (
+        "a layer has at least one unit. Which sign does a square have?"
+        if got <= 0
+        else f"with {float(got):g} units the spread exceeds 5 degrees at some angle. At which one is it largest?"
+        if got < truth
+        else "fewer units are enough. How large can the product under the root become at most?"
     ),
+    why="The product under the root is largest at a right angle, where it is 1/4. So the spread is at most "
+    "180 sqrt(1/4 / K) = 90 / sqrt(K) degrees, and 90 / sqrt(K) = 5 at K = 18^2 = 324.",
 )
 
 
 @exercise("20.6")
 def check_20_6(attempt):
-    def count(params, x, u):
-        return call(attempt, params, x, u, shape=(len(params) - 1,), like=np.zeros(1, int))
+    def count(params, x, v):
+        return call(attempt, params, x, v, shape=(len(params) - 1,), like=np.zeros(1, int))
 
     def codes(params, x):
         found = []
@@ -206,30 +318,36 @@ def check_20_6(attempt):
         "How often does an affine function change its sign?",
     )
     ask(
-        (got == [2, 4, 8]).all(),
-        "three layers that fold a line flip 2, 4 and 8 times from -0.93 to 0.97. "
-        "Where on the way does a deeper unit's slope change?",
+        got[1] == 4,
+        "the two units of layer 2 change twice each on the way, and your count for layer 2 is another. "
+        "Where on the way does a later unit's slope change?",
+    )
+    ask(
+        got[2] == 8,
+        "layers 1 and 2 are counted right, and layer 3 is not. "
+        "Which of the earlier changes bend a unit of layer 3?",
     )
     narrow = (both @ np.array([[1.0, 1.0]]), np.array([-1e-10, 1e-10]))  # |z| - 1e-10
     ask(
         (count([(both, np.zeros(2)), narrow, out], *ends) == [2, 4]).all(),
-        "two flips within 1e-9 of the way are lost. Do you sample the way, or compute where signs change?",
+        "two changes within 1e-9 of the way are lost. Are all places where a sign changes computed, "
+        "and are any two of them taken for one?",
     )
     for seed in range(3):
         rng, sizes = np.random.default_rng(seed), [4, 9, 8, 7, 2]
         params = [
             (rng.normal(size=(o, i)), rng.normal(size=o)) for i, o in zip(sizes[:-1], sizes[1:], strict=True)
         ]
-        x, u = 3 * rng.normal(size=(2, 4))
-        got, t = count(params, x, u), np.linspace(0, 1, 20_001)[:, None]
-        back = count(params, u, x)
-        ask((back == got).all(), "the way back has another count. Does it cross other fences?")
-        middle = x + 0.382 * (u - x)
-        halves = count(params, x, middle) + count(params, middle, u)
+        x, v = 3 * rng.normal(size=(2, 4))
+        got, t = count(params, x, v), np.linspace(0, 1, 20_001)[:, None]
+        back = count(params, v, x)
+        ask((back == got).all(), "the way back has another count. Does it cross other borders?")
+        middle = x + 0.382 * (v - x)
+        halves = count(params, x, middle) + count(params, middle, v)
         ask((halves == got).all(), "a stop on the way changes the count. What do the two halves add up to?")
-        seen = [(c[1:] != c[:-1]).sum() for c in codes(params, (1 - t) * x + t * u)]
+        seen = [(c[1:] != c[:-1]).sum() for c in codes(params, (1 - t) * x + t * v)]
         ask(
             (got == seen).all(),
             f"on a random network you count {got.tolist()}, and 20,000 small steps see "
-            f"{[int(n) for n in seen]} flips. Which layer goes wrong first?",
+            f"{[int(n) for n in seen]} changes. Which layer goes wrong first?",
         )

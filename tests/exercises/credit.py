@@ -886,7 +886,8 @@ def crossings_last_cuts(params, x, u):
         flips, unit = np.nonzero((h[1:] > 0) != (h[:-1] > 0))
         share = h[flips, unit] / (h[flips, unit] - h[flips + 1, unit])
         counts.append(len(share))
-        knots = np.unique(np.concatenate([[0.0, 1.0], knots[flips] + share * (knots[flips + 1] - knots[flips])]))
+        places = knots[flips] + share * (knots[flips + 1] - knots[flips])
+        knots = np.unique([0.0, 1.0, *places])
     return np.array(counts)
 
 
