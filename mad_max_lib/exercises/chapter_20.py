@@ -22,8 +22,8 @@ exercise(
         else "the largest value is off. What if no unit changes twice?"
     ),
     why="Two units change between x and p, three between p and v. If the two are among the three, they "
-    "change back, and one difference remains; if none is, all five remain. With one unit in common it is 3/8: the "
-    "even numbers cannot occur.",
+    "change back, and one difference remains; if none is, all five remain. With one unit in common it is "
+    "3/8: the even numbers cannot occur.",
 )
 
 
@@ -287,7 +287,7 @@ exercise(
     otherwise=lambda got, truth: (
         "a layer has at least one unit. Which sign does a square have?"
         if got <= 0
-        else f"with {float(got):g} units the spread exceeds 5 degrees at some angle. At which one is it largest?"
+        else f"with {float(got):g} units the spread exceeds 5 degrees somewhere. Where is it largest?"
         if got < truth
         else "fewer units are enough. How large can the product under the root become at most?"
     ),
