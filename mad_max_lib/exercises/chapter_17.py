@@ -22,7 +22,7 @@ exercise(
     equal=within(0.006),
     otherwise="draw the point and the three parts of the boundary. How far is each part away?",
     why="The border of the region is nearest on the axis x_2 = 0, 0.1 away. The boundary of the own region, "
-    "x_1 = 1, is 0.3 away, but the segment from (1, 0) to (0, 1) is nearer: |0.7 - 0.1 - 1| / sqrt 2 = 0.283. "
+    "x_1 = 1, is 0.3 away, but the segment from (1, 0) to (0, 1) is nearer: 0.4 / sqrt 2 = 0.283. "
     "Its nearest place, (0.9, 0.1), lies between the two ends.",
 )
 
@@ -120,7 +120,7 @@ exercise(
         "Which corners does it join?",
         _border_signed: "your number is negative. What does the sign of the product tell, and is it a "
         "distance?",
-        _border_half: "yours is half as large. Is x_1 u_2 - u_1 x_2 the area of a triangle, or twice that?",
+        _border_half: "yours is half as large. Is a_1 c_2 - a_2 c_1 the area of a triangle, or twice that?",
         _border_farthest: "you return the distance to the farthest edge. Which edge is met first?",
     },
     otherwise=lambda got, truth, polygon, x: (
@@ -178,7 +178,7 @@ def _segments_first(segments, x):
 
 
 def _segments_but_the_last(segments, x):
-    return distance_to_segments(segments[:-1], x)
+    return distance_to_segments(segments[:-1], x) if len(segments) > 1 else np.inf
 
 
 def _segments_squared(segments, x):
@@ -307,7 +307,7 @@ def _shares(attempt, polygons, A, b):
     ask(got.min() > -1e-12, "one of your shares is negative. Can an area be?")
     ask(
         abs(got.sum() - 1) < 1e-9,
-        f"your shares add up to {got.sum():.4f}. Of which area are they shares, and does each place count once?",
+        f"your shares add up to {got.sum():.4f}. Of which area are they shares?",
     )
     return got
 
