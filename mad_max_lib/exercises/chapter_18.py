@@ -323,12 +323,12 @@ def check_18_6(attempt):
         )
         ask(
             np.isclose(grown, growth(i, j)),
-            f"for {n_i} and {n_j} points whose means are {square**0.5:.3f} apart you say that the inertia grows by "
-            f"{grown:.4g}. What do you find for two points at 0 and one at 3, by hand?",
+            f"for {n_i} and {n_j} points whose means are {square**0.5:.3f} apart you say that the inertia "
+            f"grows by {grown:.4g}. What do you find for two points at 0 and one at 3, by hand?",
         )
         pairs = [(r, s) for r in range(R) for s in range(r + 1, R)]
         ask(
             grown <= min(growth(*pair) for pair in pairs) + 1e-9,
-            f"your growth is right for the centroids {i} and {j}, but with these {R} centroids another pair costs "
-            "less. Which quantity must be smallest, and over which pairs?",
+            f"your growth is right for the centroids {i} and {j}, but with these {R} centroids another pair "
+            "costs less. Which quantity must be smallest, and over which pairs?",
         )
