@@ -23,8 +23,8 @@ exercise(
         if abs(got[0] - truth[0]) > 1e-6
         else "the wall is right, a weight is not. What are the squares of the sites, and the offsets?"
     ),
-    why="At the wall x = 4 x - 9, so x = 3. The weights are 1 + 0 = 1 and 16 - 18 = -2. Halfway would be 2.5: "
-    "the smaller weight of the site 4 has moved the wall towards it.",
+    why="At the wall x = 4 x - 9, so x = 3. The weights are 1 + 0 = 1 and 16 - 18 = -2. "
+    "Halfway would be 2.5: the smaller weight of the site 4 has moved the wall towards it.",
 )
 
 
@@ -83,7 +83,8 @@ exercise(
         _wall_signs: "your wall moves the wrong way. Which region grows when b_r does?",
         _wall_length: "that is a length. How long is the way from site to site?",
         _wall_negative: "at your place the difference of the scores is not zero. What is its sign there?",
-        _wall_not_squared: "your tau grows when all sites are spread out. What is n times n when you solve for tau?",
+        _wall_not_squared: "your tau grows when the sites are spread out. "
+        "What stands before tau in your equation?",
         _wall_without_the_sites: "your tau depends on the offsets and the distance alone. "
         "What is the score of s at the site a_s?",
         _wall_tied: "with both offsets zero your tau is one half. Where are the scores equal then?",
@@ -98,10 +99,10 @@ _USED = [1, 0, 1, 0, 1]
 @exercise(
     "19.3",
     solution=_USED,
-    wrong=[[1, 1, 1, 0, 1], [1, 1, 1, 1, 1], [0, 0, 1, 0, 0], [0, 1, 0, 1, 0], [0, 0, 1, 0, 1], [1, 0, 1, 1, 1]],
-    why="Drawn as points (site, offset), only (-2, 0), (0, 1) and (3, 0) lie strictly above every segment between "
-    "two others. The point (-1, 0.5) lies on the segment from (-2, 0) to (0, 1): its score ties with both at "
-    "x = -0.5 and wins nowhere. The point (1, -1) lies below the segment from (0, 1) to (3, 0).",
+    wrong=[[1, 1, 1, 0, 1], [1, 0, 1, 1, 1], [0, 0, 1, 0, 0], [0, 1, 0, 1, 0]],
+    why="Drawn as points (site, offset), only (-2, 0), (0, 1) and (3, 0) lie strictly above every segment "
+    "between two others. The point (-1, 0.5) lies on the segment from (-2, 0) to (0, 1): its score ties "
+    "with both at x = -0.5 and wins nowhere. The point (1, -1) lies below the segment from (0, 1) to (3, 0).",
 )
 def check_19_3(attempt):
     got = marks(attempt, 5, "Does a 1 stand for a piece that wins on an interval?")
@@ -171,8 +172,8 @@ def _sites_gates(A, B, codes):
 def _sites_off(got, truth, A, B, codes):
     if not np.allclose(got[0], truth[0]):
         return (
-            f"the site of the code {codes[0].tolist()} should be a sum of {len(A)} slopes. Which row of each A[k] "
-            "does the code name?"
+            f"the site of the code {codes[0].tolist()} should be a sum of {len(A)} slopes. "
+            "Which row of each A[k] does the code name?"
         )
     return "the sites are right, the weights are not. Whose square is taken, and which offsets are added?"
 
@@ -238,21 +239,28 @@ _MANY = np.array([7] * 8 + [0] * 4 + [3] * 2 + [4] * 2)
 exercise(
     "19.5",
     solution=entropy,
-    cases=[(_MANY,), (_MANY - 5,), (np.full(5, 3),), (np.array([True, False, True, True]),), (np.array([0, 1, 0, 1]),)],
+    cases=[
+        (_MANY,),
+        (_MANY - 5,),
+        (np.full(5, 3),),
+        (np.array([True, False, True, True]),),
+        (np.array([0, 1, 0, 1]),),
+    ],
     wrong={
         _entropy_nats: "that is in nats. Which logarithm counts bits?",
         _entropy_sign: "your entropy is negative. What is the sign of the logarithm of a share?",
         _entropy_all_equal: "that would be right if all values occurred equally often. "
         "Where do the shares enter?",
-        _entropy_unweighted: "rare values count as much as common ones. With which factor does each logarithm enter?",
+        _entropy_unweighted: "rare values count as much as common ones. "
+        "With which factor does each logarithm enter?",
         _entropy_of_the_ones: "only the share of the ones enters. Which other values occur?",
         _entropy_two_values: "that is right for bits. What changes if more than two values occur?",
     },
     otherwise=lambda got, truth, codes: (
         "some whole numbers are negative. Does it matter which numbers occur, or only how often?"
         if codes.dtype != bool and codes.min() < 0
-        else f"the shares {np.round(np.unique(codes, return_counts=True)[1] / len(codes), 3).tolist()} should give "
-        f"another number than {got:.3f}. What is the term of each share?"
+        else f"{codes.tolist()} should give another number than {got:.3f}. "
+        "What are the shares, and what is the term of each?"
         if truth > 0
         else "one and the same value, always, has another entropy than yours. What is the logarithm of 1?"
     ),
