@@ -154,8 +154,8 @@ exercise(
         "With several, does every centroid count, or one of them?",
         _seeding_farthest_centroid: "with one centroid you are right. Which of several centroids counts?",
         _seeding_farthest_point: "always the same point is drawn. Which others should have a chance?",
-        _seeding_not_divided: "the proportions are right. What do probabilities add up to?",
-        _seeding_by_the_largest: "the proportions are right. What do probabilities add up to?",
+        _seeding_not_divided: "those are the squared distances themselves. What do probabilities add up to?",
+        _seeding_by_the_largest: "the largest of your numbers is always 1. What should they add up to?",
     },
     otherwise=_seeding_off,
 )
@@ -327,8 +327,20 @@ def check_18_6(attempt):
             f"grows by {grown:.4g}. What do you find for two points at 0 and one at 3, by hand?",
         )
         pairs = [(r, s) for r in range(R) for s in range(r + 1, R)]
+        best = grown <= min(growth(*pair) for pair in pairs) + 1e-9
+        apart = [((A[r] - A[s]) ** 2).sum() for r, s in pairs]
         ask(
-            grown <= min(growth(*pair) for pair in pairs) + 1e-9,
+            best or square > min(apart),
+            f"{i} and {j} are the two closest centroids, but another pair costs less. "
+            "What else does the growth depend on?",
+        )
+        ask(
+            best or n_i + n_j > np.sort(counts)[:2].sum(),
+            f"{i} and {j} are the two centroids with the fewest points, but another pair costs less. "
+            "What else does the growth depend on?",
+        )
+        ask(
+            best,
             f"your growth is right for the centroids {i} and {j}, but with these {R} centroids another pair "
             "costs less. Which quantity must be smallest, and over which pairs?",
         )

@@ -737,9 +737,9 @@ def merge_two(A, counts):
     return i[best], j[best], growth[best]
 
 
-def merge_two_by(A, counts, cost, pairs=lambda i, j, R: i < j):
+def merge_two_by(A, counts, cost):
     """The pair of smallest cost, with the right growth."""
-    i, j = (index[pairs(*np.triu_indices(len(A), 1), len(A))] for index in np.triu_indices(len(A), 1))
+    i, j = np.triu_indices(len(A), 1)
     best = cost(i, j).argmin()
     i, j = i[best], j[best]
     return i, j, counts[i] * counts[j] / (counts[i] + counts[j]) * ((A[i] - A[j]) ** 2).sum()
@@ -757,18 +757,8 @@ def merge_two_product(A, counts):
     return merge_two_by(A, counts, lambda i, j: counts[i] * counts[j] * ((A[i] - A[j]) ** 2).sum(axis=1))
 
 
-def merge_two_unsquared(A, counts):
-    share = lambda i, j: counts[i] * counts[j] / (counts[i] + counts[j])  # noqa: E731
-    return merge_two_by(A, counts, lambda i, j: share(i, j) * np.abs(A[i] - A[j]).sum(axis=1))
-
-
 def merge_two_one_short(A, counts):
     return merge_two(A[:-1], counts[:-1]) if len(A) > 2 else merge_two(A, counts)
-
-
-def merge_two_neighbours(A, counts):
-    growth = counts[:-1] * counts[1:] / (counts[:-1] + counts[1:]) * (np.diff(A, axis=0) ** 2).sum(axis=1)
-    return growth.argmin(), growth.argmin() + 1, growth.min()
 
 
 def merge_two_halfway(A, counts):
@@ -792,10 +782,6 @@ def merge_two_reversed(A, counts):
 def merge_two_negative(A, counts):
     i, j, growth = merge_two(A, counts)
     return i, j, -growth
-
-
-def merge_two_most(A, counts):
-    return merge_two_by(A, counts, lambda i, j: -((A[i] - A[j]) ** 2).sum(axis=1))
 
 
 def as_kmeans(A, B):
@@ -1500,9 +1486,8 @@ WRONG = {
         sign_flip_counts_positive, sign_flip_without_the_given,
     ],
     "18.6": [
-        merge_two_closest, merge_two_smallest, merge_two_product, merge_two_unsquared, merge_two_one_short,
-        merge_two_neighbours, merge_two_halfway, merge_two_into_the_larger, merge_two_reversed,
-        merge_two_negative, merge_two_most,
+        merge_two_closest, merge_two_smallest, merge_two_product, merge_two_one_short, merge_two_halfway,
+        merge_two_into_the_larger, merge_two_reversed, merge_two_negative,
     ],
     "19.6": [
         as_kmeans_slopes, as_kmeans_wrong_way, as_kmeans_twice, as_kmeans_negative, as_kmeans_lengths,
