@@ -14,6 +14,7 @@ import mad_max_lib as mm
 from mad_max_lib.exercises.chapter_01 import visible
 from mad_max_lib.exercises.chapter_04 import loss_gradient
 from mad_max_lib.exercises.chapter_04 import forward
+from mad_max_lib.exercises.chapter_16 import cut
 
 
 def add(a_1, b_1, a_2, b_2):
@@ -477,6 +478,44 @@ def count_regions_with_tolerance(A, b, bounds):
     """The library's partition, which takes a very small region for rounding."""
     W, offset = torch.from_numpy(A).double(), torch.from_numpy(b).double()
     return len(mm.partition(lambda x: torch.relu(x @ W.T + offset), bounds=bounds))
+
+
+def _exact(numbers):
+    return np.vectorize(Fraction, otypes=[object])(numbers)
+
+
+def _count_by_cuts(A, b, polygon):
+    parts = [polygon]
+    for a, offset in zip(A, b, strict=True):
+        parts = [piece for part in parts for piece in cut(part, part @ a + offset)]
+    return len(parts)
+
+
+def _rectangle(bounds, dtype=object):
+    left, right, bottom, top = bounds
+    return np.array([[left, bottom], [right, bottom], [right, top], [left, top]], dtype)
+
+
+def count_regions_weights_in_floats(A, b, bounds):
+    return _count_by_cuts(_exact(A.astype(float)), _exact(b.astype(float)), _exact(_rectangle(bounds)))
+
+
+def count_regions_bounds_in_floats(A, b, bounds):
+    return _count_by_cuts(_exact(A), _exact(b), _exact(_rectangle(bounds, float)))
+
+
+def count_regions_sides_in_int64(A, b, bounds):
+    """All in fractions but the first look, whether a line crosses the rectangle at all."""
+    at_corners = _rectangle(bounds, int) @ A.T + b
+    crossing = (at_corners.min(axis=0) < 0) & (at_corners.max(axis=0) > 0)
+    truly = [count_regions(A[[i]], b[[i]], bounds) == 2 for i in range(len(A))]
+    return count_regions(A, b, bounds) + int((crossing & ~np.array(truly)).sum())
+
+
+def count_regions_numpy_fractions(A, b, bounds):
+    """Fractions made of NumPy's integers keep them, and they overflow."""
+    A = np.array([[Fraction(v) for v in row] for row in A], object)
+    return _count_by_cuts(A, [Fraction(v) for v in b], _exact(_rectangle(bounds)))
 
 
 def average_template(params, x_0, x_1):
@@ -1404,7 +1443,8 @@ SOLUTIONS = {
     "14.5": free_right_angle,
     "15.5": sign_flip_p,
     "16.6": count_regions, "17.7": class_shares,
-    "18.6": merge_two, "19.6": as_kmeans, "20.6": crossings, "21.6": suspicion, "22.5": ink_range, "23.3": goes_out, "25.4": fee_weights,
+    "18.6": merge_two, "19.6": as_kmeans, "20.6": crossings, "21.6": suspicion,
+    "22.5": ink_range, "23.3": goes_out, "25.4": fee_weights,
     "26.5": glued, "28.6": best_code,
 }  # fmt: skip
 WRONG = {
@@ -1450,7 +1490,8 @@ WRONG = {
     ],
     "16.6": [
         count_regions_by_formula, count_regions_of_the_plane, count_regions_in_floats,
-        count_regions_with_tolerance, count_regions_of_a_square,
+        count_regions_with_tolerance, count_regions_of_a_square, count_regions_numpy_fractions,
+        count_regions_weights_in_floats, count_regions_bounds_in_floats, count_regions_sides_in_int64,
     ],
     "17.7": [
         class_shares_not_divided, class_shares_by_centre, class_shares_of_regions, class_shares_two_best,
