@@ -151,18 +151,21 @@ exercise(
 )  # fmt: skip
 
 
-@exercise("21.3")
+@exercise(
+    "21.3",
+    solution=[0, 0, 1, 0],
+    wrong={
+        (1, 1, 1, 0): "do you compare each max-pooling layer with the ReLU layer before it, after training?",
+        (0, 0, 1, 1): "how far is the largest of your four purities after training from that of the pixels?",
+        (0, 0, 0, 0): "do you compare the third of four layers, before and after training?",
+    },
+    otherwise="not all of your marks are what three networks show. "
+    "Which two numbers does each of the four statements compare?",
+    why="Means over three seeds: before training 71, 71, 68 and 64 % in the four layers, after training 77, "
+    "72, 78 and 70 %, and 79 % for pixels. Each max-pooling is less pure than the ReLU before it.",
+)
 def check_21_3(attempt):
-    got = marks(attempt, 4, "What does a 1 stand for?")
-    wrong = np.flatnonzero(got != np.array(POOLED))
-    ask(
-        not len(wrong),
-        f"{len(wrong)} of your four marks are not what three networks show. "
-        "Which two numbers of the table does each statement compare?",
-    )
-
-
-POOLED = (0, 0, 1, 0)
+    marks(attempt, 4, "What does a 1 stand for?")
 
 
 def closest_pairs(distance, M):
@@ -285,8 +288,16 @@ def check_21_6(attempt):
         return np.allclose(found, right, rtol=0, atol=1e-9)
 
     steps = np.tri(5, 4, -1, dtype=np.uint8)  # 0000, 1000, 1100, 1110, 1111: ends of a chain
+    ends = score(steps, [0, 0, 1, 1, 1], 2)[[0, 4]]
+    most = score(steps, range(5), 2).max()
+    ask(most < 1 + 1e-9, "one of your scores is larger than 1. Is a number or a share asked for?")
     ask(
-        near(score(steps, [0, 0, 1, 1, 1], 2)[[0, 4]], [1 / 2, 0]),
+        not near(ends[1], 1),
+        "the last code of a chain has two nearest points, both with its own label, and its score is 1. "
+        "Which labels are counted?",
+    )
+    ask(
+        near(ends, [1 / 2, 0]),
         "five codes in a chain, each one unit from the next, with the labels 0, 0, 1, 1, 1 and k = 2: "
         "the scores "
         "of the two ends are off. Which two points are nearest to each, and what part of them has "

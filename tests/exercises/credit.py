@@ -823,6 +823,18 @@ def merge_two_negative(A, counts):
     return i, j, -growth
 
 
+def merge_two_no_last_pair(A, counts):
+    """Both loops end one short, and with two centroids no pair is tried."""
+    return merge_two(A[:-1], counts[:-1]) if len(A) > 2 else None
+
+
+def merge_two_squared_sum(A, counts):
+    """The square of the summed differences in place of the sum of their squares."""
+    i, j = np.triu_indices(len(A), 1)
+    growth = counts[i] * counts[j] / (counts[i] + counts[j]) * (A[i] - A[j]).sum(axis=1) ** 2
+    return i[growth.argmin()], j[growth.argmin()], growth.min()
+
+
 def as_kmeans(A, B):
     """A shift v of all slopes such that |a_r + v|^2 + 2 b_r is the same for every r."""
     w = (A**2).sum(axis=1) + 2 * B
@@ -854,6 +866,19 @@ def as_kmeans_lengths(A, B):
 def as_kmeans_scaled(A, B):
     """Only centred: right for ReLU, by luck."""
     return A - A.mean(axis=0)
+
+
+def as_kmeans_double(A, B):
+    return 2 * as_kmeans(A, B)
+
+
+def as_kmeans_half(A, B):
+    return as_kmeans(A, B) / 2
+
+
+def as_kmeans_offsets_alone(A, B):
+    """The shift makes up for the offsets, not for the lengths of the slopes."""
+    return A + np.linalg.lstsq(2 * (A[1:] - A[0]), 2 * (B[0] - B[1:]), rcond=None)[0]
 
 
 def crossings(params, x, u):
@@ -943,18 +968,6 @@ def suspicion_of_all_ties(codes, labels, k):
     return (taken & (labels[:, None] != labels)).sum(axis=1) / taken.sum(axis=1)
 
 
-def suspicion_of_all_ties_by_k(codes, labels, k):
-    apart = _apart(codes)
-    taken = apart <= np.sort(apart, axis=1)[:, k - 1, None]
-    return (taken & (labels[:, None] != labels)).sum(axis=1) / k
-
-
-def suspicion_without_ties(codes, labels, k):
-    apart = _apart(codes)
-    taken = apart < np.sort(apart, axis=1)[:, k - 1, None]
-    return (taken & (labels[:, None] != labels)).sum(axis=1) / np.maximum(taken.sum(axis=1), 1)
-
-
 def suspicion_with_itself(codes, labels, k):
     apart = (codes[:, None] != codes).sum(axis=2)
     other = labels[:, None] != labels
@@ -986,12 +999,6 @@ def suspicion_agreement(codes, labels, k):
 
 def suspicion_counted(codes, labels, k):
     return k * suspicion(codes, labels, k)
-
-
-def suspicion_drawn(codes, labels, k):
-    """Ties broken by lot, once."""
-    order = np.random.default_rng(0).permutation(len(codes))
-    return suspicion_first_in_order(codes[order], labels[order], k)[order.argsort()]
 
 
 def suspicion_of_two_labels(codes, labels, k):
@@ -1528,17 +1535,17 @@ WRONG = {
     ],
     "18.6": [
         merge_two_closest, merge_two_smallest, merge_two_product, merge_two_one_short, merge_two_halfway,
-        merge_two_into_the_larger, merge_two_reversed, merge_two_negative,
+        merge_two_into_the_larger, merge_two_reversed, merge_two_negative, merge_two_no_last_pair,
+        merge_two_squared_sum,
     ],
     "19.6": [
         as_kmeans_slopes, as_kmeans_wrong_way, as_kmeans_twice, as_kmeans_negative, as_kmeans_lengths,
-        as_kmeans_scaled,
+        as_kmeans_scaled, as_kmeans_double, as_kmeans_half, as_kmeans_offsets_alone,
     ],
     "20.6": [crossings_of_the_ends, crossings_sampled, crossings_places, crossings_last_cuts],
     "21.6": [
-        suspicion_first_in_order, suspicion_of_all_ties, suspicion_of_all_ties_by_k, suspicion_without_ties,
-        suspicion_with_itself, suspicion_without_copies, suspicion_of_numbers, suspicion_agreement,
-        suspicion_counted, suspicion_drawn, suspicion_of_two_labels,
+        suspicion_first_in_order, suspicion_of_all_ties, suspicion_with_itself, suspicion_without_copies,
+        suspicion_of_numbers, suspicion_agreement, suspicion_counted, suspicion_of_two_labels,
     ],
     "22.5": [ink_swapped, ink_no_box, ink_box_alone, ink_shrunk, ink_dark_shrunk],
     "23.3": [goes_out_squared, goes_out_at_home, goes_out_of_the_frame, goes_out_never],
