@@ -30,6 +30,24 @@ def cut(polygon, h):
     return [np.array(below), np.array(above)]
 
 
+def _cut_where(opposite):
+    """As cut, with another test for an edge that gets a new corner."""
+
+    def attempt(polygon, h):
+        if (h >= 0).all() or (h <= 0).all():
+            return [polygon]
+        parts = [], []
+        for i in range(len(polygon)):
+            j = (i + 1) % len(polygon)
+            for part, inside in zip(parts, (h[i] <= 0, h[i] >= 0), strict=True):
+                part.extend([polygon[i]] if inside else [])
+                if opposite(h[i], h[j]):
+                    part.append(polygon[i] + h[i] / (h[i] - h[j]) * (polygon[j] - polygon[i]))
+        return [np.array(part) for part in parts]
+
+    return attempt
+
+
 def _same(polygon, other):
     """Whether two polygons have the same corners in the same order, wherever they begin."""
     turned = [np.roll(other, shift, axis=0) for shift in range(len(other))]
@@ -76,6 +94,9 @@ def _parts(attempt, polygon, h):
         lambda polygon, h: cut(polygon, h)[::-1],
         lambda polygon, h: [part.astype(float) for part in cut(polygon, h)],
         lambda polygon, h: cut(polygon, np.where(abs(h) < 1e-9, 0 * h, h)),
+        lambda polygon, h: cut(polygon, np.where(abs(h) < 1e-13, 0 * h, h)),
+        _cut_where(lambda one, other: one * other <= 0),  # old corners come twice
+        _cut_where(lambda one, other: one * other < 0),  # a tiny product becomes 0
         lambda polygon, h: [list(part) for part in cut(polygon, h)],
         lambda polygon, h: cut(polygon, h) if len(polygon) == 4 else [polygon],
         lambda polygon, h: np.concatenate(cut(polygon, h)),
@@ -84,7 +105,8 @@ def _parts(attempt, polygon, h):
 def check_16_1(attempt):
     places = {-1: "cuts off a corner", -2: "runs through a corner", -6: "only touches", 1: "misses"}
     for offset, what in places.items():
-        h, name = _SQUARE @ [1.0, 2.0] + offset, f"h = x_1 + 2 x_2 {offset:+d} {what}"
+        sign = "-" if offset < 0 else "+"
+        h, name = _SQUARE @ [1.0, 2.0] + offset, f"h = x_1 + 2 x_2 {sign} {abs(offset)} {what}"
         got, truth = _parts(attempt, _SQUARE, h), cut(_SQUARE, h)
         ask(len(got) <= len(truth), f"{name}, and you cut. Which corners have h > 0, and which h < 0?")
         ask(len(got) >= len(truth), f"{name}, and you do not cut. Which signs do the other corners have?")
@@ -92,8 +114,13 @@ def check_16_1(attempt):
         ask(not swapped, "h should be at most 0 in the first part. Which part is first in yours?")
         back = [_same(part[::-1], side) > _same(part, side) for part, side in zip(got, truth, strict=True)]
         ask(not any(back), "the corners of one part run clockwise. In which order do you collect them?")
-        missing = sum(map(len, got)) != sum(map(len, truth))
-        ask(not missing, f"{name}: corners are missing. Where does the line meet the edges?")
+        more = sum(map(len, got)) - sum(map(len, truth))
+        ask(
+            more <= 0,
+            f"{name}: your parts have more corners than needed. "
+            "Which edges have values of opposite sign at their ends?",
+        )
+        ask(more == 0, f"{name}: corners are missing. Where does the line meet the edges?")
         right = all(map(_same, got, truth))
         ask(right, f"{name}: new corners are off. How far along an edge is h zero that goes from 3 to -1?")
     for polygon, normal, offset, what in [
@@ -108,9 +135,17 @@ def check_16_1(attempt):
             f"{what}, with h = {h.round(2).tolist()} at its corners, and your parts are others. "
             "Which edges get a new corner, and where?",
         )
+    for tiny in (1e-12, 1e-100):
+        ask(
+            len(_parts(attempt, _SQUARE, _SQUARE @ [1.0, 2.0] - tiny)) == 2,
+            f"h is {-tiny} at one corner, and you do not cut. On which side of zero is it?",
+        )
+    h = (_SQUARE @ [1.0, 2.0] - 1) * 1e-200
+    got, truth = _parts(attempt, _SQUARE, h), cut(_SQUARE, h)
     ask(
-        len(_parts(attempt, _SQUARE, _SQUARE @ [1.0, 2.0] - 1e-12)) == 2,
-        "h is -1e-12 at one corner, and you do not cut. On which side of zero is it?",
+        len(got) == len(truth) and all(map(_same, got, truth)),
+        "with values of h near 1e-200 your parts are others. "
+        "Do you multiply two of them, or compare them with a small number?",
     )
     parts = _parts(attempt, _exact(_SQUARE), _exact(_SQUARE @ [3.0, 3.0] - 1))
     ask(
@@ -137,6 +172,11 @@ def _area_clockwise(polygon):
     return area(polygon[::-1])
 
 
+def _area_of_sizes(polygon):
+    x, y = polygon.T
+    return abs(x * np.roll(y, -1) - np.roll(x, -1) * y).sum() / 2
+
+
 @exercise(
     "16.2",
     solution=area,
@@ -145,10 +185,13 @@ def _area_clockwise(polygon):
         _area_doubled: "yours is twice too large. "
         "Is x_1 u_2 - u_1 x_2 the area of a triangle or a parallelogram?",
         _area_not_closed: "one edge is missing. What comes after the last corner?",
+        _area_of_sizes: "all your triangles count as positive. "
+        "Which triangles lie outside a polygon that does not contain the origin?",
         _area_clockwise: "counter-clockwise corners should give a positive area. Which product comes first?",
     },
     otherwise=lambda got, truth, _: (
-        f"a polygon of area {truth:g} gets {got:g} from you. Does a unit square get 1?"
+        f"a polygon of area {truth:g} gets {got:g} from you. "
+        "Does the square with the corners (1, 1), (2, 1), (2, 2), (1, 2) get 1?"
     ),
 )
 def check_16_2(attempt):
@@ -173,7 +216,14 @@ exercise(
 )
 
 
-exercise(
+def _first_wrong_height(got, truth):
+    x, y = next(
+        (x, y) for x, y, right in zip((-2, 0, 2), got, truth, strict=True) if not abs(y - right) <= 1e-9
+    )
+    return f"at ({x}, {y:g}) u is {max(x, 0) - 2 * max(y, 0) + 1:g}. For which x_2 is it zero?"
+
+
+@exercise(
     "16.4",
     solution=[0.5, 0.5, 1.5],
     wrong={
@@ -182,13 +232,17 @@ exercise(
         (1.5, 0.5, 1.5): "at x_1 = -2 you find the same as at x_1 = 2. What is z_1 at x_1 = -2?",
         (1.0, 1.0, 3.0): "at your heights u is not zero. By what is x_2 multiplied in u?",
         (-0.5, -0.5, -1.5): "at your heights x_2 is negative. What is z_2 there, and can u be zero?",
+        (0.5, 0.5, -0.5): "your line comes down on the right. Does u grow or fall there as x_1 grows, "
+        "and what must x_2 do?",
     },
-    otherwise=lambda got, truth: (
-        f"at (0, {got[1]:g}) u is {1 - 2 * max(got[1], 0):g}. Is it zero there, and at your other two points?"
-    ),
+    otherwise=_first_wrong_height,
     why="Where x_2 is positive z_2 = x_2, so x_2 = (z_1 + 1) / 2, with z_1 = 0, 0 and 2. Where x_2 is "
     "negative, u = z_1 + 1 is positive. So the line is level on the left of x_1 = 0 and rises on the right.",
 )
+def check_16_4(attempt):
+    listed = list(attempt) if isinstance(attempt, (list, tuple)) else []
+    fractions = any(isinstance(height, Fraction) for height in listed)
+    ask(not fractions, "your heights are fractions. What are they as floats, such as 0.25?")
 
 
 def largest_output(regions, w, b):
@@ -275,7 +329,8 @@ exercise(
         "Are all units largest at the same corner?",
     },
     otherwise=lambda got, truth, regions, w, b: (
-        f"on {len(regions)} region(s), with w = {w.tolist()} and b = {b:g}, you find {got:.3f}. "
+        f"on {len(regions)} region{'s' * (len(regions) > 1)}, with w = {w.tolist()} and b = {b:g}, "
+        f"you find {got:.3f}. "
         "What is the output at each corner of the first polygon?"
     ),
 )
@@ -325,5 +380,45 @@ def check_16_6(attempt):
     )
     ask(
         count([[3 * 10**18, 10**18]] * 2, [1, 2], size=2) == 3,
-        "two parallel lines, 1e-18 apart, count as one. From where on do you take two numbers for equal?",
+        "two parallel lines, less than 1e-18 apart, count as one. "
+        "From where on do you take two numbers for equal?",
     )
+    for A, b, bounds, truth, question in [
+        (
+            [
+                [-92242767132, 184485534265],
+                [-276728301399, -184485534267],
+                [184485534267, -276728301399],
+                [-276728301398, 184485534265],
+            ],
+            [0, 0, -276728301399, -276728301399],
+            (-4, 4, -4, 5),
+            10,
+            "four lines with weights above 10^10 go wrong. Which numbers do you multiply, and of what type "
+            "are they?",
+        ),
+        (
+            [[4 * 10**18] * 2],
+            [-1],
+            (1, 3, 1, 3),
+            1,
+            "the line x_1 + x_2 = 2.5e-19 misses the rectangle (1, 3, 1, 3), and you go wrong there. "
+            "How large do the values at its corners get?",
+        ),
+        (
+            [[2**55 + 1, 2**55], [2**55, 2**55 + 1], [1, 1]],
+            [-1, -1, 0],
+            (-2, 2, -2, 2),
+            7,
+            "weights such as 2^55 and 2^55 + 1 go wrong. Which of your numbers cannot tell these two apart?",
+        ),
+        (
+            [[1, 0], [0, 1], [1, 1]],
+            [-(10**17) - 1, -(10**17) - 1, -2 * 10**17 - 1],
+            (0, 10**17 + 3, 0, 10**17 + 3),
+            7,
+            "a rectangle whose sides are 10^17 + 3 goes wrong. In which kind of number do you keep its ends?",
+        ),
+    ]:
+        got = int(call(attempt, np.array(A), np.array(b), bounds, shape=()))
+        ask(got == truth, question)
