@@ -44,6 +44,16 @@ def _move_empty_to_zero(x, centroids, codes):
     return move(x, 0 * centroids, codes)
 
 
+def _move_one_point_stays(x, centroids, codes):
+    return np.where(_counts(centroids, codes) > 1, move(x, centroids, codes), centroids)
+
+
+def _move_points_at_zero_stay(x, centroids, codes):
+    """any() of the coordinates in place of whether there are points."""
+    there = np.array([[x[codes == r].any()] for r in range(len(centroids))])
+    return np.where(there, move(x, centroids, codes), centroids)
+
+
 def _counts(centroids, codes):
     return np.bincount(codes, minlength=len(centroids))[:, None]
 
@@ -66,6 +76,8 @@ exercise(
         (_x, _CENTROIDS, 2 * (_CODES // 2)),  # two centroids without points
         (_rng.normal(size=(9, 5)), _rng.normal(size=(3, 5)), np.arange(9) % 3),
         (np.array([[0], [1]]), np.array([[0], [5]]), np.array([0, 0])),
+        (_rng.normal(size=(5, 2)), _rng.normal(size=(3, 2)), np.array([0, 2, 0, 1, 0])),  # one point each
+        (np.array([[0.0, 0], [3, 1], [0, 0], [3, 5]]), np.array([[1.0, 1], [4, 4]]), np.array([0, 1, 0, 1])),
     ],
     wrong={
         _move_to_the_median: "that is the median of the points. "
@@ -79,6 +91,10 @@ exercise(
         _move_empty_to_nan: "a centroid without points becomes NaN. "
         "What is the mean of nothing, and what was asked?",
         _move_empty_to_zero: "a centroid without points goes to the origin. Where should it be?",
+        _move_one_point_stays: "a centroid with a single point stays where it is. "
+        "What is the mean of one point?",
+        _move_points_at_zero_stay: "a centroid whose points all lie at the origin does not move there. "
+        "What does `.any()` ask of an array of coordinates?",
     },
     otherwise=_move_off,
 )
@@ -125,6 +141,22 @@ def _seeding_by_the_largest(x, centroids):
     return squares / squares.max()
 
 
+def _seeding_each_coordinate(x, centroids):
+    squares = ((x[:, None] - centroids) ** 2).min(axis=1).sum(axis=1)
+    return squares / squares.sum()
+
+
+def _seeding_expanded(x, centroids):
+    squares = (x**2).sum(axis=1)[:, None] - 2 * x @ centroids.T + (centroids**2).sum(axis=1)
+    return squares.min(axis=1) / squares.min(axis=1).sum()
+
+
+_BELOW_ZERO = (
+    "one of your numbers is a little below 0, and a probability is not. "
+    "Where does rounding make a squared distance negative?"
+)
+
+
 def _seeding_off(got, truth, x, centroids):
     if (got < 0).any():
         return "some of your probabilities are negative. Which squared distance is negative?"
@@ -138,7 +170,9 @@ def _seeding_off(got, truth, x, centroids):
 
 _rng = np.random.default_rng(1)
 _x = _rng.normal(size=(7, 3))
-exercise(
+
+
+@exercise(
     "18.2",
     solution=seeding,
     cases=[
@@ -156,9 +190,17 @@ exercise(
         _seeding_farthest_point: "always the same point is drawn. Which others should have a chance?",
         _seeding_not_divided: "those are the squared distances themselves. What do probabilities add up to?",
         _seeding_by_the_largest: "the largest of your numbers is always 1. What should they add up to?",
+        _seeding_each_coordinate: "with one centroid you are right. "
+        "With several, is one centroid the nearest, or another one for each coordinate?",
+        _seeding_expanded: _BELOW_ZERO,
     },
     otherwise=_seeding_off,
 )
+def check_18_2(attempt):
+    """Points on a centroid, where an expanded square is zero up to rounding."""
+    x = np.random.default_rng(2).normal(size=(60, 2)) + 2
+    chances = call(attempt, x, x[:40], shape=(60,), like=x, may_be_nan=True)
+    ask(not ((chances < 0) & (chances > -1e-9)).any(), _BELOW_ZERO)
 
 
 exercise(
@@ -189,9 +231,10 @@ exercise(
         (1, 1, 1, 1, 1, 1): "that is the picture at h = 1. Which colours are left at h = 0?",
     },
     otherwise="the picture at h = 0 shows other regions. Which colours are left there?",
-    why="Centroids 3 and 5 lie inside the polygon that the other four span. So each is a weighted mean of "
-    "those four, and its inner product with any x is the same weighted mean of their inner products. A "
-    "weighted mean is never above the largest. Centroid 2 is the shortest, and keeps a region.",
+    why="Centroids 3 and 5 lie inside the polygon that the other four span. So each is a mean of those four "
+    "with positive weights, and its inner product with any x is the same weighted mean of their inner "
+    "products. For x other than 0 these four are not all equal, so the mean is below the largest. "
+    "Centroid 2 is the shortest, and keeps a region.",
 )
 
 
@@ -225,6 +268,7 @@ def _quantize_first_book(x, books):
 
 
 def _quantize_no_offsets(x, books):
+    """None, or the same one for all centroids."""
     return _decode(_part_scores(x, books, 0).argmax(axis=2), books)
 
 
@@ -250,9 +294,56 @@ def _quantize_parts_reversed(x, books):
     return codes, decoded.reshape(len(x), len(books), -1)[:, ::-1].reshape(len(x), -1)
 
 
+def _quantize_by(x, books, cost):
+    """The smallest cost (N, M, R) wins, of the differences (N, M, R, D / M) between parts and centroids."""
+    parts = x.reshape(len(x), len(books), 1, -1)
+    return _decode(cost(parts - books).argmin(axis=2), books)
+
+
+def _quantize_wrong_sign(x, books):
+    return _decode(_part_scores(x, books, -0.5).argmax(axis=2), books)
+
+
+def _quantize_from_one(x, books):
+    codes, decoded = quantize(x, books)
+    return codes + 1, decoded
+
+
+def _quantize_lengths(x, books):
+    """The length in place of its square in the offset."""
+    squares = (books**2).sum(axis=2)
+    return _decode((_part_scores(x, books, 0) - np.sqrt(squares) / 2).argmax(axis=2), books)
+
+
+def _quantize_absolute(x, books):
+    return _quantize_by(x, books, lambda apart: np.abs(apart).sum(axis=3))
+
+
+def _quantize_stacked(x, books):
+    """The decoded parts stacked along a first axis, and then reshaped."""
+    codes, decoded = quantize(x, books)
+    return codes, decoded.reshape(len(x), len(books), -1).transpose(1, 0, 2).reshape(len(x), -1)
+
+
+def _quantize_not_decoded(x, books):
+    return quantize(x, books)[0], x
+
+
+def _quantize_rounded(x, books):
+    """Decoded into np.zeros_like(x)."""
+    codes, decoded = quantize(x, books)
+    return codes, decoded.astype(x.dtype)
+
+
 def _quantize_off(got, truth, x, books):
     if (got[0] == truth[0]).all():
-        return "your codes are right, the decoded points are not. Which codebook does column m decode with?"
+        return (
+            "your codes are right, the decoded points are not. Which numbers of row 0 come from which part?"
+        )
+    if len(books) == 1:
+        return (
+            "with one codebook some codes are not the nearest centroid's. Which score belongs to the nearest?"
+        )
     n, m = np.argwhere(got[0] != truth[0])[0]
     return (
         f"with {len(books)} codebooks, part {m} of point {n} gets another code than the nearest centroid's. "
@@ -260,6 +351,7 @@ def _quantize_off(got, truth, x, books):
     )
 
 
+_WHOLE = "for points of whole numbers your decoded points are whole numbers, too. Are the centroids?"
 _rng = np.random.default_rng(2)
 
 
@@ -267,21 +359,30 @@ _rng = np.random.default_rng(2)
     "18.5",
     solution=quantize,
     cases=[
+        (_rng.normal(size=(15, 3)), _rng.normal(size=(1, 7, 3))),  # one codebook: the scores alone
         (_rng.normal(size=(20, 6)), _rng.normal(size=(3, 5, 2))),
         (_rng.normal(size=(11, 8)), _rng.normal(size=(2, 4, 4))),
-        (_rng.normal(size=(15, 3)), _rng.normal(size=(1, 7, 3))),
         (_rng.normal(size=(10, 4)), _rng.normal(size=(4, 3, 1))),
     ],
     wrong={
         _quantize_interleaved: "with one codebook you are right. "
         "Do the numbers of a part stand next to each other in yours?",
-        _quantize_first_book: "all your parts are encoded with the same codebook. Which belongs to part m?",
-        _quantize_no_offsets: "you choose by the inner product. Where do the offsets enter?",
+        _quantize_first_book: "all your parts have the same codebook. Which belongs to each part?",
+        _quantize_no_offsets: "you choose by the inner product. Has each centroid an offset of its own?",
         _quantize_full_squares: "short centroids win too often. Which share of the square is the offset?",
         _quantize_farthest: "you choose the farthest centroids. Which score belongs to the nearest?",
         _quantize_one_code: "all parts of a point get the same code. May each part choose its own?",
-        _quantize_decodes_with_the_first: "your codes are right. Which codebook does part m decode with?",
+        _quantize_decodes_with_the_first: "your codes are right. Which codebook does each part decode with?",
         _quantize_parts_reversed: "your codes are right. In which order do the decoded parts stand?",
+        _quantize_wrong_sign: "long centroids win too often. Which sign has the offset?",
+        _quantize_from_one: "your decoded points are right. From which number do we count the centroids?",
+        _quantize_lengths: "your offsets grow with the length of a centroid. With what should they grow?",
+        _quantize_absolute: "you compare sums of absolute differences. Which distance is meant?",
+        _quantize_stacked: "your codes are right, and the decoded parts stand in the wrong rows. "
+        "Along which axis do the parts of one point lie?",
+        _quantize_not_decoded: "your decoded points are the points themselves. "
+        "What is left of a point once it is a code?",
+        _quantize_rounded: _WHOLE,
     },
     otherwise=_quantize_off,
 )
@@ -289,11 +390,26 @@ def check_18_5(attempt):
     books, x = np.random.default_rng(3).normal(size=(3, 5, 2)), np.random.default_rng(4).normal(size=(20, 6))
     codes, _ = call(attempt, x, books, shape=[(20, 3), (20, 6)], like=[x > 0, x], may_be_nan=True)
     ask(codes.dtype.kind in "iu", f"your codes have the dtype {codes.dtype}. Could they serve as indices?")
+    whole = np.arange(24).reshape(4, 6)
+    _, decoded = call(attempt, whole, books, shape=[(4, 3), (4, 6)], may_be_nan=True)
+    ask(decoded.dtype.kind == "f" or (decoded == whole).all(), _WHOLE)
+
+
+def _is_none(attempt, R):
+    """Whether an attempt returns None for R centroids."""
+    try:
+        return attempt(np.arange(2.0 * R).reshape(R, 2), np.arange(1, R + 1)) is None
+    except Exception:  # told by what follows
+        return False
 
 
 @exercise("18.6")
 def check_18_6(attempt):
     rng = np.random.default_rng(6)
+    ask(
+        not (_is_none(attempt, 2) and not _is_none(attempt, 3)),
+        "with 2 centroids your version returns None, with 3 it does not. Which pairs does it try?",
+    )
     for R, D, most in [(2, 1, 5), (5, 2, 30), (6, 3, 60), (8, 5, 200), (7, 1, 40), (9, 2, 3)] * 3:
         A, counts = rng.normal(size=(R, D)), rng.integers(1, most, size=R)
         points = []
@@ -321,10 +437,15 @@ def check_18_6(attempt):
             "your growth is that of a new centroid halfway between the two. "
             "Is there a better place if one has more points?",
         )
+        squared_sum = n_i * n_j / (n_i + n_j) * (A[i] - A[j]).sum() ** 2
+        ask(
+            np.isclose(grown, growth(i, j)) or not np.isclose(grown, squared_sum),
+            "with one coordinate you are right. With two, what is the squared distance of (0, 0) and (3, 3)?",
+        )
         ask(
             np.isclose(grown, growth(i, j)),
             f"for {n_i} and {n_j} points whose means are {square**0.5:.3f} apart you say that the inertia "
-            f"grows by {grown:.4g}. What do you find for two points at 0 and one at 3, by hand?",
+            f"grows by {grown:.4g}. What do you find for two points at (0, 0) and one at (3, 3), by hand?",
         )
         pairs = [(r, s) for r in range(R) for s in range(r + 1, R)]
         best = grown <= min(growth(*pair) for pair in pairs) + 1e-9
