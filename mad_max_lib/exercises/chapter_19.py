@@ -15,13 +15,17 @@ exercise(
         (3, 1, 7): "the wall is right. How many times does the offset count in a weight?",
         (3, 1, 34): "the wall is right. With which sign does the offset enter the weight?",
         (3, -2, 1): "the wall is right. Which site has the offset -9?",
+        (3, 0.5, -1): "the wall is right. By which factor does a weight differ from your numbers?",
+        (3, 0, -3): "the wall is right, and it stays if both weights change alike. Which weight has site 1?",
         (3, 1, -14): "the wall is right. Is the first part of a weight the site itself or another number?",
     },
     equal=within(1e-6),
     otherwise=lambda got, truth: (
         "the place of the wall is off. Which two scores did you compare, and are they equal at your place?"
         if abs(got[0] - truth[0]) > 1e-6
-        else "the wall is right, a weight is not. What are the squares of the sites, and the offsets?"
+        else "the wall is right, both weights are not. What are the squares of the sites, and the offsets?"
+        if min(abs(got[1:] - truth[1:])) > 1e-6
+        else "the wall is right, a weight is not. What is the square of its site, and its offset?"
     ),
     why="At the wall x = 4 x - 9, so x = 3. The weights are 1 + 0 = 1 and 16 - 18 = -2. "
     "Halfway would be 2.5: the smaller weight of the site 4 has moved the wall towards it.",
@@ -67,6 +71,22 @@ def _wall_tied(a_r, b_r, a_s, b_s):
     return 0.5 + (b_s - b_r) / ((a_r - a_s) @ (a_r - a_s))
 
 
+def _wall_between_the_sites(a_r, b_r, a_s, b_s):
+    return float(np.clip(wall(a_r, b_r, a_s, b_s), 0, 1))
+
+
+def _wall_not_before(a_r, b_r, a_s, b_s):
+    return max(0.0, wall(a_r, b_r, a_s, b_s))
+
+
+def _wall_not_beyond(a_r, b_r, a_s, b_s):
+    return min(1.0, wall(a_r, b_r, a_s, b_s))
+
+
+def _wall_absolute(a_r, b_r, a_s, b_s):
+    return abs(wall(a_r, b_r, a_s, b_s))
+
+
 _rng = np.random.default_rng(1)
 exercise(
     "19.2",
@@ -76,6 +96,8 @@ exercise(
         (_rng.normal(size=2), _rng.normal(), _rng.normal(size=2), _rng.normal()),
         (np.array([4.0]), -9.0, np.array([1.0]), 0.0),
         (np.array([1, 0, 0]), 0, np.array([-1, 0, 0]), 1),
+        (np.array([4.0]), 0.0, np.array([1.0]), 0.0),  # before the site a_s
+        (np.array([4.0]), -15.0, np.array([1.0]), 0.0),  # beyond the site a_r
     ],
     wrong={
         _wall_halfway: "halfway is right if both weights are equal. Where do the offsets enter?",
@@ -87,6 +109,10 @@ exercise(
         "What stands before tau in your equation?",
         _wall_without_the_sites: "your tau depends on the offsets and the distance alone. "
         "What is the score of s at the site a_s?",
+        _wall_between_the_sites: "your wall never leaves the way between sites. Which values can tau take?",
+        _wall_not_before: "your tau is never negative. What does a negative tau say of the wall?",
+        _wall_not_beyond: "your tau is never above 1. Where is the wall if even site a_r goes to piece s?",
+        _wall_absolute: "where tau should be negative yours is not. On which side of a_s is that wall?",
         _wall_tied: "with both offsets zero your tau is one half. Where are the scores equal then?",
     },
     otherwise="at your place the two scores differ. Is your equation linear in tau?",
@@ -202,68 +228,92 @@ exercise(
 )
 
 
-def entropy(codes):
-    shares = np.unique(codes, return_counts=True)[1] / len(codes)
-    return -(shares * np.log2(shares)).sum()
+def fold(W, c, gamma, delta, m, v):
+    scale = gamma / np.sqrt(v)
+    return scale[:, None] * W, scale * (c - m) + delta
 
 
-def _entropy_nats(codes):
-    return entropy(codes) * np.log(2)
+def _fold_old_offsets(W, c, gamma, delta, m, v):
+    return fold(W, c, gamma, delta, m, v)[0], c
 
 
-def _entropy_sign(codes):
-    return -entropy(codes)
+def _fold_without_mean(W, c, gamma, delta, m, v):
+    return fold(W, c, gamma, delta, 0 * m, v)
 
 
-def _entropy_all_equal(codes):
-    return np.log2(len(np.unique(codes)))
+def _fold_without_offsets(W, c, gamma, delta, m, v):
+    return fold(W, 0 * c, gamma, delta, m, v)
 
 
-def _entropy_unweighted(codes):
-    return -np.log2(np.unique(codes, return_counts=True)[1] / len(codes)).mean()
+def _fold_without_shift(W, c, gamma, delta, m, v):
+    return fold(W, c, gamma, 0 * delta, m, v)
 
 
-def _entropy_of_the_ones(codes):
-    """As if only the share of ones counted."""
-    p = np.mean(codes == 1)
-    return -p * np.log2(p) if p > 0 else 0.0
+def _fold_unscaled_offsets(W, c, gamma, delta, m, v):
+    return fold(W, c, gamma, delta, m, v)[0], c - m + delta
 
 
-def _entropy_two_values(codes):
-    """The formula for a bit, whatever the codes are."""
-    p = np.mean(codes != 0)
-    return -(p * np.log2(p) + (1 - p) * np.log2(1 - p)) if 0 < p < 1 else 0.0
+def _fold_unscaled_mean(W, c, gamma, delta, m, v):
+    scale = gamma / np.sqrt(v)
+    return scale[:, None] * W, scale * c - m + delta
 
 
-_MANY = np.array([7] * 8 + [0] * 4 + [3] * 2 + [4] * 2)
+def _fold_scaled_shift(W, c, gamma, delta, m, v):
+    scale = gamma / np.sqrt(v)
+    return scale[:, None] * W, scale * (c - m + delta)
+
+
+def _fold_variance(W, c, gamma, delta, m, v):
+    return fold(W, c, gamma, delta, m, v**2)
+
+
+def _fold_slopes_kept(W, c, gamma, delta, m, v):
+    return W, fold(W, c, gamma, delta, m, v)[1]
+
+
+def _fold_columns(W, c, gamma, delta, m, v):
+    """The scale along the inputs: runs where W is square."""
+    scale = gamma / np.sqrt(v)
+    return scale * W, scale * (c - m) + delta
+
+
+def _fold_positive(W, c, gamma, delta, m, v):
+    return fold(W, c, abs(gamma), delta, m, v)
+
+
+def _normal(*shape):
+    return _rng.normal(size=shape)
+
+
+def _fold_off(got, truth, W, c, gamma, delta, m, v):
+    if not np.allclose(got[0], truth[0]):
+        return "your slopes are off. What does batch normalization multiply u with, in each unit?"
+    return (
+        "the slopes are right, the offsets are not. What is left of gamma (u - m) / sqrt(v) + delta at x = 0?"
+    )
+
+
 exercise(
     "19.5",
-    solution=entropy,
+    solution=fold,
     cases=[
-        (_MANY,),
-        (_MANY - 5,),
-        (np.full(5, 3),),
-        (np.array([True, False, True, True]),),
-        (np.array([0, 1, 0, 1]),),
+        (_normal(3, 3), *(_normal(3) for _ in range(4)), np.array([0.25, 4.0, 9.0])),
+        (_normal(2, 2), *(_normal(2) for _ in range(4)), np.array([0.5, 3.0])),
     ],
     wrong={
-        _entropy_nats: "that is in nats. Which logarithm counts bits?",
-        _entropy_sign: "your entropy is negative. What is the sign of the logarithm of a share?",
-        _entropy_all_equal: "that would be right if all values occurred equally often. "
-        "Where do the shares enter?",
-        _entropy_unweighted: "rare values count as much as common ones. "
-        "With which factor does each logarithm enter?",
-        _entropy_of_the_ones: "only the share of the ones enters. Which other values occur?",
-        _entropy_two_values: "that is right for bits. What changes if more than two values occur?",
+        _fold_old_offsets: "the slopes are right. Where would the wall be without batch normalization?",
+        _fold_without_mean: "the slopes are right. What becomes of the mean that is taken away?",
+        _fold_without_offsets: "the slopes are right. What becomes of the old offsets?",
+        _fold_without_shift: "the slopes are right. What is added at the very end?",
+        _fold_unscaled_offsets: "the slopes are right. Are c and m taken before or after the scaling?",
+        _fold_unscaled_mean: "the slopes are right. Is the mean taken away before or after the scaling?",
+        _fold_scaled_shift: "the slopes are right. Is the shift added before or after the scaling?",
+        _fold_variance: "by the variance or by its root: what does the formula divide by?",
+        _fold_slopes_kept: "the offsets are right. Does a scaled score have the old slope?",
+        _fold_columns: "the offsets are right. Does unit k have its own factor, or input k?",
+        _fold_positive: "the sign of gamma is lost. What does a negative scale do to the on side of a wall?",
     },
-    otherwise=lambda got, truth, codes: (
-        "some whole numbers are negative. Does it matter which numbers occur, or only how often?"
-        if codes.dtype != bool and codes.min() < 0
-        else f"{codes.tolist()} should give another number than {got:.3f}. "
-        "What are the shares, and what is the term of each?"
-        if truth > 0
-        else "one and the same value, always, has another entropy than yours. What is the logarithm of 1?"
-    ),
+    otherwise=_fold_off,
 )
 
 
@@ -278,8 +328,18 @@ def check_19_6(attempt):
     u = np.linspace(-3, 3, 50)[:, None]
     relu = np.array([[0.0], [1.0]]), np.zeros(2)
     got = call(attempt, *relu, shape=(2, 1), like=relu[0])
+    rng = np.random.default_rng(2)
+    A, B = rng.normal(size=(3, 4)), rng.normal(size=3)
+    A /= np.linalg.norm(A, axis=1, keepdims=True)  # equal lengths: weights differ by the offsets alone
+    equal, moved = call(attempt, A, B, shape=(3, 4), like=A), not np.allclose(got, relu[0])
     ask(
-        not np.allclose(got, relu[0]), "these are the slopes themselves. Is ReLU's wall halfway between them?"
+        moved or np.allclose(equal, A) or not right(equal, A, B, 5 * rng.normal(size=(5000, 4))),
+        "your shift makes up for the offsets alone. Which other part of a weight differs between the pieces?",
+    )
+    ask(
+        moved,
+        "for the ReLU with the slopes 0 and 1 and the offsets 0 your sites are the slopes themselves. "
+        "Is its wall halfway between them?",
     )
     rng = np.random.default_rng(2)
     for R, D in [(2, 1), (3, 2), (4, 6), (6, 5)]:
@@ -291,6 +351,11 @@ def check_19_6(attempt):
             good or not right(-sites, A, B, x),
             "your sites lie on the wrong side of the origin. Which sign do the slopes have in the scores?",
         )
+        for factor, name in ((2, "double"), (0.5, "half")):
+            ask(
+                good or not right(sites / factor, A, B, x),
+                f"your sites are the {name} of right ones. Which multiple of a slope stands in a score?",
+            )
         back = not good and right(A - shift, A, B, x)
         ask(not back, "you moved all sites the wrong way. Which sign has the shift's equation?")
         halved = right(A + shift / 2, A, B, x) or right(A + 2 * shift, A, B, x)
@@ -302,7 +367,7 @@ def check_19_6(attempt):
         )
         ask(
             good,
-            f"with {R} pieces on {D} inputs some points get another number. "
+            f"with {R} pieces and {D} input{'s' * (D > 1)} some points get another number. "
             "For which of the weights does your shift make up?",
         )
     ask(right(got, *relu, u), "ReLU goes wrong. What number must lie halfway between your two sites?")
