@@ -1,5 +1,8 @@
 """Chapter 20, a distance between codes."""
 
+import time
+import tracemalloc
+
 import numpy as np
 
 from . import ask, call, exercise, within
@@ -15,9 +18,12 @@ exercise(
         "Can a unit that changes between x and p change back between p and v?",
         (5 / 8, 1 / 8): "which of your two values is the smaller one, and which was to come first?",
         (1, 5): "a distance is at most 1. Which share of the layer are the units that you count?",
+        (12.5, 62.5): "you answer in percent, and a distance is at most 1. Which share of the layer is that?",
     },
     otherwise=lambda got, truth: (
-        "the smallest value is off. What if as many units as possible change back?"
+        "a distance is at most 1, and one of your values is larger. By what is the number of units divided?"
+        if max(got) > 1
+        else "the smallest value is off. What if as many units as possible change back?"
         if not np.isclose(got[0], truth[0])
         else "the largest value is off. What if no unit changes twice?"
     ),
@@ -135,9 +141,39 @@ def _per_place(codes_a, codes_b):
     return 1 - (1 - code_distance(codes_a, codes_b)) / R
 
 
+def _loop(codes_a, codes_b):
+    return np.array([[(a != b).mean() for b in codes_b] for a in codes_a])
+
+
+def _broadcast(codes_a, codes_b):
+    return (codes_a[:, None] != codes_b).mean(axis=2)
+
+
+def _bytes(codes_a, codes_b):
+    """One-hot rows of a byte each: the product of two equal codes of 256 units or more overflows."""
+    R, K = 1 + max(codes_a.max(), codes_b.max()), codes_a.shape[1]
+    places_a, places_b = (np.eye(R, dtype=np.uint8)[c].reshape(len(c), -1) for c in (codes_a, codes_b))
+    return 1 - places_a @ places_b.T / K
+
+
+def _as_bytes(codes_a, codes_b):
+    """|a - b| of bytes, which wraps around below 0."""
+    return np.abs(codes_a[:, None] - codes_b).mean(axis=2)
+
+
 def _distance_off(got, truth, codes_a, codes_b):
+    apart = truth > 0
+    ratio = got[apart] / truth[apart]
+    if np.abs(got[~apart]).max(initial=0) < 1e-5 and np.ptp(ratio) < 1e-5:
+        return (
+            f"your distances are right up to the factor {ratio[0]:.4g}. Which sign has a share, and by what "
+            "is a number of units divided?"
+        )
     if got.min() < -1e-6 or got.max() > 1 + 1e-6:
-        return "some of your distances lie outside 0 to 1. Which number is divided by which?"
+        return (
+            "some of your distances lie outside 0 to 1. How much does a unit with the pieces 0 and 2 add to "
+            "yours, and how much should it?"
+        )
     if np.abs(got[truth == 0]).max(initial=0) > 1e-5:
         return "two equal codes are not at distance 0. What is the inner product of their two rows?"
     return (
@@ -151,11 +187,33 @@ _a, _b = (_rng.integers(4, size=(N, 10), dtype=np.uint8) for N in (6, 9))
 _a[0], _b[0], _a[1] = 3, 1, _b[1]  # one piece in all units; a code twice
 _MORE_a, _MORE_b = _a.copy(), _b.copy()
 _MORE_a[2], _MORE_b[2] = 5, 6  # more pieces on one side, and more than four
-exercise(
+_WIDE = _rng.integers(2, size=(3, 300), dtype=np.uint8)
+_TOO_SLOW = (
+    "your distances are right, and 400 times 400 of them take {:.1f} seconds. Which loop can a product of "
+)
+_TOO_SLOW += "two matrices replace?"
+_TOO_LARGE = (
+    "your distances are right, and for 400 and 400 codes of 100 units your version holds {:.0f} MB at once. "
+)
+_TOO_LARGE += "Which array of yours has an entry for each pair and each unit, and does a product need it?"
+
+
+@exercise(
     "20.3",
     solution=code_distance,
-    cases=[(_a, _b), (_MORE_a, _MORE_b), (_MORE_b.astype(int), _MORE_a.astype(int)), (_a % 2, _b % 2)],
+    cases=[
+        (_a, _b),
+        (_MORE_a, _MORE_b),
+        (_MORE_b.astype(int), _MORE_a.astype(int)),
+        (_a % 2, _b % 2),
+        (_WIDE, _WIDE),
+    ],
     wrong={
+        _loop: _TOO_SLOW,
+        _broadcast: _TOO_LARGE,
+        _bytes: "two equal codes of 300 units are not at distance 0, and those of 10 units are. "
+        "How large a number can your dtype hold?",
+        _as_bytes: _distance_off,
         _agreements: "equal codes get 1 from you. Do you count agreements or differences?",
         _not_normalised: "your distances reach 10 for 10 units. Is a number or a share asked for?",
         _signs_only: "two equal codes are not at distance 0. Do the products of equal pieces add up right?",
@@ -168,6 +226,28 @@ exercise(
     equal=within(1e-5),
     otherwise=_distance_off,
 )
+def check_20_3(attempt):
+    """Time and memory of right distances; wrong ones are told by the cases."""
+    codes, took = np.random.default_rng(2).integers(2, size=(2, 400, 100), dtype=np.uint8), []
+
+    def timed(*codes):
+        begin = time.thread_time()
+        answer = attempt(*codes)
+        took.append(time.thread_time() - begin)
+        return answer
+
+    few = call(attempt, _a, _b, shape=(6, 9), like=np.zeros(1), may_be_nan=True)
+    if not within(1e-5)(few, code_distance(_a, _b)):
+        return
+    right = within(1e-5)(call(timed, *codes, shape=(400, 400), may_be_nan=True), code_distance(*codes))
+    if right and took[0] > 0.15:  # a second try, in case that the first was disturbed
+        call(timed, *codes)
+    ask(not right or min(took) < 0.15, _TOO_SLOW.format(min(took)))
+    tracemalloc.start()
+    call(attempt, *codes)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    ask(not right or peak < 400 * 400 * 100 / 2, _TOO_LARGE.format(peak / 1e6))
 
 
 def estimate_angles(codes_a, codes_b):
@@ -219,6 +299,26 @@ def _angles_std_of_pairs(codes_a, codes_b):
     return angles, np.full(len(angles), angles.std())
 
 
+def _angles_swapped(codes_a, codes_b):
+    return estimate_angles(codes_a, codes_b)[::-1]
+
+
+def _angles_of_counts(codes_a, codes_b):
+    """The number of units in place of their share."""
+    count = (codes_a != codes_b).sum(axis=1)
+    return 180 * count, 180 * np.sqrt(count * (1 - count) / codes_a.shape[1])
+
+
+def _angles_degrees_under_the_root(codes_a, codes_b):
+    angles, _ = estimate_angles(codes_a, codes_b)
+    return angles, np.sqrt(angles * (1 - angles) / codes_a.shape[1])
+
+
+def _angles_signed(codes_a, codes_b):
+    share = (codes_a - codes_b).mean(axis=1)
+    return 180 * share, 180 * np.sqrt(share * (1 - share) / codes_a.shape[1])
+
+
 def _angles_off(got, truth, codes_a, codes_b):
     (angles, spread), (right, width) = got, truth
     K = codes_a.shape[1]
@@ -231,8 +331,6 @@ def _angles_off(got, truth, codes_a, codes_b):
             )
     if np.allclose(angles, 180 - right, atol=1e-6):
         return "two equal codes get 180 degrees from you. Which units count, those that agree or the others?"
-    if (angles < -1e-9).any():
-        return "an angle of yours is negative. Which values can the share of units take?"
     n = np.abs(angles - right).argmax()
     return (
         f"in row {n}, {(codes_a != codes_b).sum(1)[n]} of {K} units differ, and your angle is "
@@ -245,7 +343,9 @@ _rng = np.random.default_rng(2)
 _one, _two = _rng.integers(2, size=(2, 7, 40))
 _two[0], _two[1] = _one[0], 1 - _one[1]  # equal codes, and opposite ones
 _two[2, 5:] = _one[2, 5:]
-exercise(
+
+
+@exercise(
     "20.4",
     solution=estimate_angles,
     cases=[(_one, _two), (_one[:3, :25], _two[:3, :25])],
@@ -263,12 +363,35 @@ exercise(
         "Which share stands under the root?",
         _angles_over_rows: "your spreads are right up to one factor. How many independent trials are there "
         "in one row?",
+        _angles_swapped: "your two results are the right ones in another order. Which was to come first?",
+        _angles_of_counts: _angles_off,
+        _angles_degrees_under_the_root: _angles_off,
+        _angles_signed: _angles_off,
         _angles_std_of_pairs: "your spread is the same in every row. Is it that of one estimate, "
         "or that of the angles among each other?",
     },
     equal=within(1e-6),
     otherwise=_angles_off,
 )
+def check_20_4(attempt):
+    """What would be told by its type or by NaN alone."""
+    angles, spread = call(attempt, _one, _two, shape=[(7,), (7,)], may_be_nan=True)
+    count = (_one != _two).sum(axis=1)
+    ask(
+        not np.allclose(angles, 180 * count),
+        f"where all 40 units differ your angle is {angles[1]:.0f} degrees. Is the number of units asked for, "
+        "or their share?",
+    )
+    ask(
+        not (angles < -1e-9).any(),
+        "an angle of yours is negative. What does a unit add that is on only at the second of the signals?",
+    )
+    lost = np.flatnonzero(np.isnan(spread))
+    ask(
+        np.isnan(angles).any() or not len(lost),
+        f"your spread in row {lost[0] if len(lost) else 0} is NaN: a negative number stands under the root. "
+        "Can that happen if you take the share there, and not degrees?",
+    )
 
 
 exercise(
@@ -287,7 +410,8 @@ exercise(
     otherwise=lambda got, truth: (
         "a layer has at least one unit. Which sign does a square have?"
         if got <= 0
-        else f"with {float(got):g} units the spread exceeds 5 degrees somewhere. Where is it largest?"
+        else f"with {float(got):g} unit{'' if got == 1 else 's'} the spread "
+        "exceeds 5 degrees somewhere. Where is it largest?"
         if got < truth
         else "fewer units are enough. How large can the product under the root become at most?"
     ),
@@ -311,6 +435,8 @@ def check_20_6(attempt):
     out, both = (np.ones((1, 2)), np.zeros(1)), np.array([[1.0], [-1.0]])
     fold = (both @ np.array([[2.0, 2.0]]), np.array([-1.0, 1.0]))  # u -> 2|z| - 1 and its negative
     ends = np.array([-0.93]), np.array([0.97])
+    apart = np.array([[1.0, -1.0], [-1.0, 1.0]]), np.array([-0.5, 0.5])  # u -> z - 1/2 and its negative
+    steep = (both @ np.array([[4.0, 4.0]]), np.array([-1.0, 1.0]))  # and of it 4|z - 1/2| - 1
     got = count([(both, np.zeros(2)), fold, fold, out], *ends)
     ask(
         got[0] == 2,
@@ -323,9 +449,14 @@ def check_20_6(attempt):
         "Where on the way does a later unit's slope change?",
     )
     ask(
+        (count([(both, np.zeros(2)), apart, steep, out], *ends) == [2, 2, 4]).all(),
+        "layers 1 and 2 are counted right, and layer 3 is not, though it bends only where layer 2 changes. "
+        "At which share of the whole way, and not of a part of it, is that place?",
+    )
+    ask(
         got[2] == 8,
         "layers 1 and 2 are counted right, and layer 3 is not. "
-        "Which of the earlier changes bend a unit of layer 3?",
+        "Which of the earlier changes bend a unit of layer 3, and where are they?",
     )
     narrow = (both @ np.array([[1.0, 1.0]]), np.array([-1e-10, 1e-10]))  # |z| - 1e-10
     ask(

@@ -667,6 +667,27 @@ def class_shares_smallest(polygons, A, b):
     return class_shares(polygons, -A, -b)
 
 
+def class_shares_of_winners_at_corners(polygons, A, b):
+    """Cut only between classes that win at some corner of the region."""
+    shares = np.zeros(A.shape[1])
+    for polygon, slopes, offsets in zip(polygons, A, b, strict=True):
+        some = np.unique((polygon @ slopes.T + offsets).argmax(axis=1))
+        shares[some] += _area_of(polygon) * class_shares([polygon], slopes[None, some], offsets[None, some])
+    return shares / shares.sum()
+
+
+def class_shares_against_later_classes(polygons, A, b):
+    """Cut each class against later ones only, so that parts overlap."""
+    shares = np.zeros(A.shape[1])
+    for polygon, slopes, offsets in zip(polygons, A, b, strict=True):
+        for c in range(len(shares)):
+            part = polygon
+            for d in range(c + 1, len(shares)):
+                part = _clipped(part, part @ (slopes[c] - slopes[d]) + offsets[c] - offsets[d])
+            shares[c] += _area_of(part)
+    return shares / sum(map(_area_of, polygons))
+
+
 def class_shares_but_the_last(polygons, A, b):
     shares = class_shares(polygons, A, b)
     return shares if len(polygons) < 2 else class_shares(polygons[:-1], A[:-1], b[:-1])
@@ -938,6 +959,21 @@ def crossings_last_cuts(params, x, u):
         counts.append(len(share))
         places = knots[flips] + share * (knots[flips + 1] - knots[flips])
         knots = np.unique([0.0, 1.0, *places])
+    return np.array(counts)
+
+
+def crossings_without_length(params, x, u):
+    """A new place is the start of its part of the way plus its share of the part, not times the length."""
+    knots, counts = np.array([0.0, 1.0]), []
+    for layer in range(len(params) - 1):
+        z = (1 - knots)[:, None] * x + knots[:, None] * u
+        for W, b in params[:layer]:
+            z = np.maximum(z @ W.T + b, 0)
+        h = z @ params[layer][0].T + params[layer][1]
+        flips, unit = np.nonzero((h[1:] > 0) != (h[:-1] > 0))
+        places = knots[flips] + h[flips, unit] / (h[flips, unit] - h[flips + 1, unit])
+        counts.append(len(places))
+        knots = np.unique(np.concatenate([knots, places]))
     return np.array(counts)
 
 
@@ -1503,6 +1539,7 @@ WRONG = {
     "17.7": [
         class_shares_not_divided, class_shares_by_centre, class_shares_of_regions, class_shares_two_best,
         class_shares_by_corners, class_shares_on_a_grid, class_shares_smallest, class_shares_but_the_last,
+        class_shares_of_winners_at_corners, class_shares_against_later_classes,
     ],
     "10.4": [
         line_constant_all_open,
@@ -1542,7 +1579,10 @@ WRONG = {
         as_kmeans_slopes, as_kmeans_wrong_way, as_kmeans_twice, as_kmeans_negative, as_kmeans_lengths,
         as_kmeans_scaled, as_kmeans_double, as_kmeans_half, as_kmeans_offsets_alone,
     ],
-    "20.6": [crossings_of_the_ends, crossings_sampled, crossings_places, crossings_last_cuts],
+    "20.6": [
+        crossings_of_the_ends, crossings_sampled, crossings_places, crossings_last_cuts,
+        crossings_without_length,
+    ],
     "21.6": [
         suspicion_first_in_order, suspicion_of_all_ties, suspicion_with_itself, suspicion_without_copies,
         suspicion_of_numbers, suspicion_agreement, suspicion_counted, suspicion_of_two_labels,
