@@ -240,8 +240,9 @@ exercise(
 
 def quantize(x, books):
     codes, decoded = [], []
-    for part, A in zip(x.reshape(len(x), len(books), -1).transpose(1, 0, 2), books, strict=True):
-        codes.append((part @ A.T - (A**2).sum(axis=1) / 2).argmax(axis=1))
+    parts = x.reshape(len(x), len(books), -1)  # (N, M, D / M)
+    for m, A in enumerate(books):
+        codes.append((parts[:, m] @ A.T - (A**2).sum(axis=1) / 2).argmax(axis=1))
         decoded.append(A[codes[-1]])  # (N, D / M)
     return np.stack(codes, axis=1), np.concatenate(decoded, axis=1)
 
