@@ -198,9 +198,10 @@ _x = _rng.normal(size=(7, 3))
 )
 def check_18_2(attempt):
     """Points on a centroid, where an expanded square is zero up to rounding."""
-    x = np.random.default_rng(2).normal(size=(60, 2)) + 2
-    chances = call(attempt, x, x[:40], shape=(60,), like=x, may_be_nan=True)
-    ask(not ((chances < 0) & (chances > -1e-9)).any(), _BELOW_ZERO)
+    for D in (2, 20):
+        x = np.random.default_rng(2).normal(size=(60, D)) + 2
+        chances = call(attempt, x, x[:40], shape=(60,), like=x, may_be_nan=True)
+        ask(not ((chances < 0) & (chances > -1e-9)).any(), _BELOW_ZERO)
 
 
 exercise(
