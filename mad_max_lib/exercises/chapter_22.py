@@ -4,6 +4,7 @@ from functools import partial
 
 import numpy as np
 import torch
+from scipy.optimize import OptimizeResult
 
 from . import ask, call, exercise, within
 
@@ -83,8 +84,7 @@ exercise(
     solution=least_norm,
     cases=list(_layers()),
     wrong={
-        _transposed: "the transpose is the inverse only of an orthogonal matrix. "
-        "Does your v give z again?",
+        _transposed: "the transpose is the inverse only of an orthogonal matrix. Does your v give z again?",
         _no_offset: "your v is right for a layer without offset. What does this layer add to A v?",
         _offset_added: "with your v the layer gives z and twice the offset on top. "
         "On which side of the equation does b stand?",
@@ -94,6 +94,19 @@ exercise(
     equal=within(1e-6),
     otherwise=_image_is_off,
 )
+
+
+def _tuple_of_lists(attempt, *case):
+    """Ask about an answer of several parts if one of them is a list and no array."""
+
+    def lists(*case):
+        found = attempt(*case)
+        return float(isinstance(found, tuple) and any(isinstance(part, list) for part in found))
+
+    ask(
+        not call(lists if callable(attempt) else attempt, *case),
+        "as one of several arrays your version returns a list. Which call makes an array of it?",
+    )
 
 
 def half_spaces(A, c, bits):
@@ -141,7 +154,9 @@ def _border_is_off(got, truth, A, c, bits):
 
 _rng = np.random.default_rng(1)
 _A, _c, _BITS = _rng.normal(size=(6, 3)), _rng.normal(size=6), np.array([1, 0, 1, 0, 0, 1], bool)
-exercise(
+
+
+@exercise(
     "22.3",
     solution=half_spaces,
     cases=[(_A, _c, _BITS), (_A * (_c > 0)[:, None], _c, _BITS)],  # also rows of zeros
@@ -156,6 +171,8 @@ exercise(
     equal=_same_sides,
     otherwise=_border_is_off,
 )
+def check_22_3(attempt):
+    _tuple_of_lists(attempt, _A, _c, _BITS)
 
 
 def ball_program(G, h):
@@ -167,14 +184,14 @@ def ball_program(G, h):
 
 
 def _column(G, h, change):
-    cost, sides, room = ball_program(G, h)
+    cost, sides, limits = ball_program(G, h)
     sides[:, -1] = change(sides[:, -1])
-    return cost, sides, room
+    return cost, sides, limits
 
 
 def _radius_small(G, h):
-    cost, sides, room = ball_program(G, h)
-    return -cost, sides, room
+    cost, sides, limits = ball_program(G, h)
+    return -cost, sides, limits
 
 
 def _walls_only_for_the_centre(G, h):
@@ -183,22 +200,52 @@ def _walls_only_for_the_centre(G, h):
 
 def _same_program(got, truth):
     """Whether cost and sides are the same, the sides in any order and all of whatever length."""
-    one, other = (_rows_of_length_one(np.column_stack([sides, room])) for _, sides, room in (got, truth))
+    one, other = (_rows_of_length_one(np.column_stack([sides, limits])) for _, sides, limits in (got, truth))
     alike = np.isclose(one[:, None], other).all(axis=2)
     aims = [_rows_of_length_one(cost) for cost, _, _ in (got, truth)]
     return np.allclose(*aims) and alike.any(axis=0).all() and alike.any(axis=1).all()
 
 
+def _program_is_off(got, truth, G, h):
+    if not np.allclose(*(_rows_of_length_one(cost) for cost, _, _ in (got, truth))):
+        return "the cost should depend on the radius alone. Which entry of y is it?"
+    one, other = (np.column_stack([sides, limits]) for _, sides, limits in (got, truth))
+
+    def found(columns):
+        """Which sides of the truth stand in the answer, when only these columns are compared."""
+        rows = (_rows_of_length_one(sides[:, columns]) for sides in (one, other))
+        return np.isclose(next(rows)[:, None], next(rows)).all(axis=2).any(axis=0)
+
+    D, M = G.shape[1], len(h)
+    everything = found(slice(None))
+    if everything[:M].all() and everything[M:].all():
+        return "all sides are there, and others too. Which rows of yours belong to no side?"
+    if everything[:M].all():
+        return (
+            "the rows of G are right, but the walls of the box from 0 to 1 are not. "
+            "What is the limit at each wall?"
+        )
+    wrong = "the walls are right, but" if everything[M:].all() else "some walls are wrong, and"
+    if not found(slice(D))[:M].all():
+        return f"{wrong} some rows of G are not there. What stands in front of v in such a row?"
+    if found(slice(D + 1))[:M].all():
+        return f"{wrong} some rows of G have another limit than the condition says. What is it there?"
+    return f"{wrong} some rows of G are not those of a ball. Which number stands in front of rho there?"
+
+
 _rng = np.random.default_rng(2)
 _G = _rng.normal(size=(5, 3)) * np.array([[0.2], [1], [3], [0.5], [2]])
 _h = _G @ np.full(3, 0.4) + np.linalg.norm(_G, axis=1) * _rng.uniform(0.3, 1, size=5)
-exercise(
+
+
+@exercise(
     "22.4",
     solution=ball_program,
     cases=[(_G, _h)],
     wrong={
         _radius_small: "this makes the radius as small as it can be. Which cost falls when the radius grows?",
-        _walls_only_for_the_centre: "the ball may stick out of the box. Do the walls hold only for the centre?",
+        _walls_only_for_the_centre: "the ball may stick out of the box. "
+        "Do the walls hold only for the centre?",
         partial(_column, change=np.ones_like): "a row multiplied by 2 is the same side. "
         "Does the ball need the same room then, in your rows?",
         partial(_column, change=np.square): "the farthest point of the ball is v + rho g / |g|. "
@@ -207,13 +254,10 @@ exercise(
         "Does it need more room at a side or less?",
     },
     equal=_same_program,
-    otherwise=lambda got, truth, G, h: (
-        "the cost should depend on the radius alone. Which entry of y is it?"
-        if not np.allclose(*(_rows_of_length_one(cost) for cost, _, _ in (got, truth)))
-        else "the sides are not those of the largest ball in the box from 0 to 1. "
-        "What is the room at each wall?"
-    ),
+    otherwise=_program_is_off,
 )
+def check_22_4(attempt):
+    _tuple_of_lists(attempt, _G, _h)
 
 
 def backward(network, x):
@@ -289,20 +333,29 @@ def _known_corner(rng, goal):
 @exercise("22.5")
 def check_22_5(attempt):
     def ends(G, h):
-        """The answer, with infinity for a point that `linprog` did not find."""
-        found = attempt(G, h)
-        pair = isinstance(found, (list, tuple))
-        return [np.full(6, np.inf) if end is None else end for end in found] if pair else found
+        """The answer, with infinity where `linprog` found no point, minus infinity for its whole report."""
+        try:
+            found = attempt(G, h)
+        except (TypeError, AttributeError) as error:
+            if "NoneType" not in str(error):
+                raise
+            return [np.full(6, np.inf)] * 2
+        if isinstance(found, OptimizeResult):
+            return [np.full(6, -np.inf)] * 2
+        if not isinstance(found, (list, tuple)):
+            return found
+        odd = {type(None): np.full(6, np.inf), OptimizeResult: np.full(6, -np.inf)}
+        return [odd.get(type(end), end) for end in found]
 
     rng = np.random.default_rng(4)
     for which, goal in [(0, np.ones(6)), (1, -np.ones(6))] * 5:
         G, h, best = _known_corner(rng, goal)
         shapes = dict(shape=[(6,), (6,)], like=(best, best))
         points = np.array(call(ends if callable(attempt) else attempt, G, h, **shapes))
-        ask(
-            np.isfinite(points).all(),
-            "`linprog` finds no end, and its x is None. Which bounds has each entry?",
-        )
+        whole = "`linprog` returns a whole report. Which part of it is the point?"
+        ask(not np.isneginf(points).any(), whole)
+        end = "`linprog` finds no end, and its x is None. Which bounds has each entry?"
+        ask(np.isfinite(points).all(), end)
         in_box = (points >= -1e-6).all() and (points <= 1 + 1e-6).all()
         ask(in_box, "an entry of your points is below 0 or above 1. Which values can a pixel have?")
         inside = (points @ G.T <= h + 1e-6).all()
