@@ -30,49 +30,6 @@ exercise(
 )
 
 
-exercise(
-    "17.2",
-    solution=[29, 56, 1024],
-    wrong={
-        (28, 55, 1024): "how many regions are there before the first line is drawn?",
-        (29, 55, 1024): "in the plane, how many regions are there before the first line is drawn?",
-        (31, 56, 1024): "how many of the ten lines cross the square?",
-        (37, 56, 1024): "your first number holds if all pairs of the eight lines cross inside. How many do?",
-        (29, 101, 1024): "for your second number: in how many points can two lines cross?",
-        (29, 56, 100): "for your third number: how many lists of ten zeros and ones are there?",
-    },
-    otherwise=lambda got, truth: (
-        "your first number is off. What does each line in the square add, and what does each crossing there?"
-        if got[0] != truth[0]
-        else "your second number is off. How many pairs do ten lines have, and what does each line add?"
-        if got[1] != truth[1]
-        else "your third number is off. How many choices has each unit?"
-    ),
-    why="1 + 8 + 20 = 29 in the square. In the plane ten lines and all their 45 pairs: 1 + 10 + 45 = 56. "
-    "On paper each of the ten units has two choices: 2^10 = 1,024.",
-)
-
-
-exercise(
-    "17.3",
-    solution=[220, 46, 46],
-    wrong={
-        (151, 46, 46): "your first number belongs to the square from -1 to 1 of the table. "
-        "Do smaller biases move the borders towards the origin or away from it?",
-        (196, 46, 46): "do the borders stay where they are if all biases are halved?",
-        (220, 1, 1): "without biases the borders run through the origin. How many of them meet there?",
-        (220, 46, 1): "how does a region look that is bounded by two rays from the origin, "
-        "and how much of it lies in a small square?",
-        (220, 94, 220): "without biases, what happens to the sign of a pre-activation if x is doubled?",
-    },
-    otherwise="if x and all biases are multiplied by the same positive number, "
-    "what happens to the pre-activations of layer 1, and then to those of layer 2?",
-    why="Half the biases: f(x) becomes half of the old f(2x), so the square from -2 to 2 shows what the "
-    "square from -4 to 4 showed, 220 regions. Without biases, scaling x scales every pre-activation and "
-    "changes no sign: the regions are cones, and every square around the origin meets all 46.",
-)
-
-
 def distance_to_border(polygon, x):
     edge, to_x = np.roll(polygon, -1, axis=0) - polygon, x - polygon
     twice_area = np.abs(edge[:, 0] * to_x[:, 1] - edge[:, 1] * to_x[:, 0])
@@ -93,7 +50,22 @@ def _border_not_closed(polygon, x):
 
 
 def _border_signed(polygon, x):
+    """The sign of the area kept, and the corners taken the wrong way around."""
+    edge, to_x = polygon - np.roll(polygon, -1, axis=0), x - polygon
+    return ((edge[:, 0] * to_x[:, 1] - edge[:, 1] * to_x[:, 0]) / np.linalg.norm(edge, axis=1)).min()
+
+
+def _border_negative(polygon, x):
     return -distance_to_border(polygon, x)
+
+
+def _border_four_corners(polygon, x):
+    return distance_to_border(polygon[:4], x)
+
+
+def _border_at_most_one(polygon, x):
+    """A loop that starts with ``best = 1.0``."""
+    return min(1.0, distance_to_border(polygon, x))
 
 
 def _border_half(polygon, x):
@@ -108,8 +80,9 @@ def _border_farthest(polygon, x):
 
 _SQUARE = np.array([[0.0, 0.0], [2.0, 0.0], [2.0, 2.0], [0.0, 2.0]])
 _TRAPEZOID = np.array([[0.0, 0.0], [4.0, 0.0], [4.0, 3.0], [0.0, 6.0]])
+_HEXAGON = np.array([[1.0, 0.0], [4.0, 0.0], [6.0, 2.0], [4.0, 4.0], [1.0, 4.0], [0.0, 2.0]])
 exercise(
-    "17.4",
+    "17.2",
     solution=distance_to_border,
     cases=[
         (_TRAPEZOID, np.array([0.5, 2.5])),
@@ -117,19 +90,29 @@ exercise(
         (_SQUARE[:3], np.array([1.5, 0.75])),
         (_SQUARE[:3], np.array([1.0, 0.9])),
         (_TRAPEZOID - 7, np.array([-4.0, -3.5])),
+        (3 * _SQUARE, np.array([3.0, 2.5])),
+        (_HEXAGON, np.array([0.5, 2.5])),
+        (_HEXAGON, np.array([3.0, 3.9])),
     ],
     wrong={
         _border_corners: "that is the distance to the nearest corner. Can the border be nearer in between?",
         _border_not_divided: "an edge twice as long should not be twice as far away. What is missing?",
         _border_not_closed: "one edge is missing, the one that closes the polygon. "
         "Which corners does it join?",
-        _border_signed: "your number is negative. What does the sign of the product tell, and is it a "
-        "distance?",
+        _border_signed: "your number is negative. What does the sign of the product tell, "
+        "and can a distance be negative?",
+        _border_negative: "your number has the right size and is negative. Can a distance be negative?",
+        _border_four_corners: "you use four corners. How many may a polygon have?",
+        _border_at_most_one: "your distances are never larger than 1. With which value does your minimum "
+        "begin?",
         _border_half: "yours is half as large. Is a_1 c_2 - a_2 c_1 the area of a triangle, or twice that?",
         _border_farthest: "you return the distance to the farthest edge. Which edge is met first?",
     },
     otherwise=lambda got, truth, polygon, x: (
         f"at {x.tolist()} in the polygon {polygon.tolist()} you find {got:.3f}. "
+        "What does the sign of the product tell, and can a distance be negative?"
+        if got < 0
+        else f"at {x.tolist()} in the polygon {polygon.tolist()} you find {got:.3f}. "
         "How far is a point from a line, and how many edges are there?"
     ),
 )
@@ -160,6 +143,18 @@ def _segments_half_clipped(segments, x):
     start, along = segments[:, 0], segments[:, 1] - segments[:, 0]
     t = ((x - start) * along).sum(axis=1) / (along**2).sum(axis=1)
     return np.linalg.norm(x - start - np.maximum(t, 0)[:, None] * along, axis=1).min()
+
+
+def _segments_clipped_at_one(segments, x):
+    start, along = segments[:, 0], segments[:, 1] - segments[:, 0]
+    t = ((x - start) * along).sum(axis=1) / (along**2).sum(axis=1)
+    return np.linalg.norm(x - start - np.minimum(t, 1)[:, None] * along, axis=1).min()
+
+
+def _segments_sampled(segments, x):
+    t = np.linspace(0, 1, 1001)[:, None, None]
+    places = segments[:, 0] + t * (segments[:, 1] - segments[:, 0])
+    return np.linalg.norm(x - places, axis=2).min()
 
 
 def _segments_not_divided(segments, x):
@@ -193,7 +188,7 @@ def _segments_squared(segments, x):
 _CORNER = np.array([[[0.0, 1.0], [1.0, 0.0]], [[1.0, 0.0], [1.0, -2.0]], [[-2.0, 1.0], [0.0, 1.0]]])
 _ALONG = np.array([[[0.0, 0.0], [3.0, 0.0]], [[0.0, 4.0], [3.0, 4.0]]])
 exercise(
-    "17.5",
+    "17.3",
     solution=distance_to_segments,
     cases=[
         (_CORNER, np.array([0.2, 0.3])),
@@ -212,6 +207,10 @@ exercise(
         _segments_middles: "that is the distance to the nearest middle. Which place of a segment is nearest?",
         _segments_half_clipped: "beyond one end of a segment you follow its line, beyond the other you do "
         "not. Between which two values does t stay?",
+        _segments_clipped_at_one: "beyond one end of a segment you follow its line, beyond the other you "
+        "do not. Which values may t take?",
+        _segments_sampled: "your distances are a little too large, since you sample the segments at 1,001 "
+        "places. Which of all places is nearest?",
         _segments_not_divided: "the place on a segment is off. Which value should t have at the far end?",
         _segments_length_for_square: "the place on a segment is off. Which value should t have at the far "
         "end of a segment of length 3?",
@@ -222,8 +221,60 @@ exercise(
     },
     otherwise=lambda got, truth, segments, x: (
         f"for x = {x.tolist()} and the segments {segments.tolist()} you find {got:.3f}. "
-        "Which place of each segment is nearest to x?"
+        + (
+            "This is right to three decimals only. Is your value exact, or from sampled places?"
+            if abs(got - truth) < 1e-3
+            else "Which place of each segment is nearest to x?"
+        )
     ),
+)
+
+
+exercise(
+    "17.4",
+    solution=[29, 56, 1024],
+    wrong={
+        (28, 55, 1024): "how many regions are there before the first line is drawn?",
+        (29, 55, 1024): "in the plane, how many regions are there before the first line is drawn?",
+        (31, 56, 1024): "how many of the ten lines cross the square?",
+        (37, 56, 1024): "your first number holds if all pairs of the eight lines cross inside. How many do?",
+        (
+            29,
+            101,
+            1024,
+        ): "for your second number you count each pair of lines twice. How many pairs do ten lines have?",
+        (29, 56, 100): "for your third number: how many lists of ten zeros and ones are there?",
+    },
+    otherwise=lambda got, truth: (
+        "your first number is off. What does each line in the square add, and what does each crossing there?"
+        if got[0] != truth[0]
+        else "your second number is off. How many pairs do ten lines have, and what does each line add?"
+        if got[1] != truth[1]
+        else "your third number is off. How many choices has each unit?"
+    ),
+    why="1 + 8 + 20 = 29 in the square. In the plane ten lines and all their 45 pairs: 1 + 10 + 45 = 56. "
+    "On paper each of the ten units has two choices: 2^10 = 1,024.",
+)
+
+
+exercise(
+    "17.5",
+    solution=[151, 46, 46],
+    wrong={
+        (231, 46, 46): "your first number belongs to the square from -8 to 8 of the table. "
+        "Do larger biases move the borders towards the origin or away from it?",
+        (220, 46, 46): "do the borders stay where they are if all biases are multiplied by 4?",
+        (196, 46, 46): "by which factor do the borders move away from the origin if the biases grow by 4?",
+        (151, 1, 1): "without biases the borders run through the origin. How many of them meet there?",
+        (151, 46, 1): "how does a region look that is bounded by two rays from the origin, "
+        "and how much of it lies in a small square?",
+        (151, 12, 4600): "without biases, what happens to the sign of a pre-activation if x is doubled?",
+    },
+    otherwise="if x and all biases are multiplied by the same positive number, "
+    "what happens to the pre-activations of layer 1, and then to those of layer 2?",
+    why="Four times the biases: the new f(4x) is 4 times the old f(x), so the square from -4 to 4 shows what "
+    "the square from -1 to 1 showed, 151 regions. Without biases, scaling x scales every pre-activation and "
+    "changes no sign: the regions are cones, and every square around the origin meets all 46.",
 )
 
 
@@ -259,6 +310,10 @@ def _axes_by_qr(x0, x1, x2):
     return np.linalg.qr(np.stack([x1 - x0, x2 - x0], axis=1))[0].T
 
 
+def _axes_in_float32(x0, x1, x2):
+    return axes_of_plane(x0, x1, x2).astype(np.float32)
+
+
 def _axes_unit_too_early(x0, x1, x2):
     u, v = _axes_not_orthogonal(x0, x1, x2)
     return np.stack([u, v - (v @ u) * u])
@@ -269,7 +324,7 @@ def _axes_unit_too_early(x0, x1, x2):
     solution=axes_of_plane,
     wrong=[
         _axes_not_orthogonal, _axes_not_unit, _axes_origin_ignored, _axes_long_u, _axes_by_qr,
-        _axes_unit_too_early,
+        _axes_unit_too_early, _axes_in_float32,
         lambda x0, x1, x2: -axes_of_plane(x0, x1, x2),
         lambda x0, x1, x2: axes_of_plane(x0, x2, x1),
         lambda x0, x1, x2: np.eye(len(x0))[:2],
@@ -280,6 +335,10 @@ def check_17_6(attempt):
     for D, x0 in ((3, np.zeros(3)), (5, rng.normal(size=5)), (64, rng.random(64))):
         x1, x2 = x0 + 2 * rng.normal(size=(2, D))
         got = call(attempt, x0, x1, x2, shape=(2, D), like=np.ones(1))
+        ask(
+            got.dtype.itemsize >= 8,
+            f"your rows are of type {got.dtype}. How many digits of the float64 inputs does it keep?",
+        )
         lengths = np.linalg.norm(got, axis=1)
         ask(
             np.allclose(lengths, 1, atol=1e-9),
@@ -288,7 +347,7 @@ def check_17_6(attempt):
         )
         ask(
             abs(got[0] @ got[1]) < 1e-9,
-            f"for D = {D} the inner product of your rows is {got[0] @ got[1]:.3f}. "
+            f"for D = {D} the inner product of your rows is {got[0] @ got[1]:.1e}. "
             "What is it for vectors at a right angle?",
         )
         sides = np.stack([x1 - x0, x2 - x0])
@@ -311,7 +370,8 @@ def _shares(attempt, polygons, A, b):
     ask(got.min() > -1e-12, "one of your shares is negative. Can an area be?")
     ask(
         abs(got.sum() - 1) < 1e-9,
-        f"your shares add up to {got.sum():.4f}. Of which area are they shares?",
+        f"your shares add up to {got.sum():.4f}. Of which area are they shares, "
+        "and can two classes get the same place?",
     )
     return got
 
@@ -361,6 +421,13 @@ def check_17_7(attempt):
         np.allclose(got, [0.375, 0.375, 0.25], atol=1e-9),
         f"outputs x_1, x_2 and 1 on the square from 0 to 2: your shares are {got.round(3).tolist()}. "
         "How many lines bound the part of class 2?",
+    )
+    A, b = np.array([[[-1.0, 0.0], flat, [1.0, 0.0]]]), np.array([[0.0, 0.5, 0.0]])  # class 1: a strip
+    got = _shares(attempt, [_SQUARE - 1], A, b)
+    ask(
+        np.allclose(got, [0.25, 0.5, 0.25], atol=1e-9),
+        f"outputs -x_1, 0.5 and x_1 on the square from -1 to 1: your shares are {got.round(3).tolist()}. "
+        "Can a class win inside a region and at none of its corners?",
     )
     two = [_SQUARE * [0.5, 1], _SQUARE * [1.5, 1] + [1, 0]]  # of areas 2 and 6
     A, b = np.zeros((2, 2, 2)), np.array([[1.0, 0.0], [0.0, 1.0]])
