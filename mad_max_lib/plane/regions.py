@@ -26,7 +26,7 @@ class Plane(NamedTuple):
     >>> plane.points(np.array([[0.0, 1.0]]))
     tensor([[0., 0., 1.]], dtype=torch.float64)
 
-    Built in chapter 16.
+    Built in chapter 17.
     """
 
     origin: torch.Tensor
