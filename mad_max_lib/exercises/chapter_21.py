@@ -53,10 +53,18 @@ def _agreement_one_short(distance, y, k):
     return agreement(distance, y, k - 1)
 
 
+def _agreement_one_farther(distance, y, k):
+    return _agreement_with_itself(distance + np.eye(len(y)), y, k)
+
+
 def _symmetric(values, N):
     distance = np.zeros((N, N))
     distance[np.triu_indices(N, 1)] = values
     return distance + distance.T
+
+
+def _first_off(got, truth):
+    return int(np.argmax(~np.isclose(got, truth)))
 
 
 _rng = np.random.default_rng(0)
@@ -71,6 +79,8 @@ exercise(
     cases=[(_APART, _LABELS, 4), (_COPIES, _ODD_ONE.astype(int), 4), (_TIES, _rng.integers(4, size=40), 7)],
     wrong={
         _agreement_with_itself: "a point counts among its own neighbours. How can it be kept out?",
+        _agreement_one_farther: "a point is its own neighbour where distances are larger than 1. "
+        "Which value keeps it out at any scale?",
         _agreement_without_the_first: "two copies at distance 0 have different labels, and one of them "
         "counts "
         "itself. Is a point always the first in its own row?",
@@ -85,7 +95,8 @@ exercise(
         _agreement_one_short: "your shares are those of one neighbour fewer. Where does your slice end?",
     },
     otherwise=lambda got, truth, distance, y, k: (
-        "some shares are off. Which points are the k nearest of point 0, and what are their labels?"
+        f"twelve points at distances of 1 to 66, k = 4: the share of point {_first_off(got, truth)} is off. "
+        "Which points may be its neighbours, and whose labels are compared?"
         if distance is _APART
         else "with two copies among the points some shares are off. Which points may be neighbours of a copy?"
         if distance is _COPIES
@@ -127,8 +138,16 @@ def _validation_itself(validation, scores):
     return at_best_rate(validation, validation)
 
 
-_VALIDATION = np.array([[91.0, 95.5, 96.0], [99.5, 96.5, 97.0], [90.0, 98.5, 95.5], [93.0, 94.0, 95.0]])
-_SCORES = np.array([[70.0, 81.0, 90.0], [82.0, 82.5, 80.0], [69.0, 84.0, 92.0], [71.0, 80.5, 91.0]])
+def _number_of_best_seed(validation, scores):
+    return scores[:, validation.mean(axis=1).argmax()]
+
+
+def _rate_of_median(validation, scores):
+    return scores[:, np.median(validation, axis=0).argmax()]
+
+
+_VALIDATION = np.array([[99.5, 96.5, 97.0], [91.0, 95.5, 96.5], [90.0, 98.5, 91.0], [93.0, 94.0, 96.5]])
+_SCORES = np.array([[82.0, 82.5, 80.0], [70.0, 81.0, 90.0], [69.0, 84.0, 92.0], [71.0, 80.5, 91.0]])
 exercise(
     "21.2",
     solution=at_best_rate,
@@ -144,6 +163,8 @@ exercise(
         _worst_rate: "at your rate the mean validation accuracy is the smallest. Which one is asked for?",
         _largest_single: "one network alone decides in your version. What is compared, single "
         "accuracies or means?",
+        _number_of_best_seed: "your column has the number of the best seed. Over which axis is the mean?",
+        _rate_of_median: "one bad network cannot move your choice. Which average is asked for?",
         _mean_over_rates: "your answer mixes all rates. Which one rate is chosen?",
         _validation_itself: "the rate is right, and your numbers are accuracies. Which scores are asked for?",
     },
@@ -153,16 +174,23 @@ exercise(
 
 @exercise(
     "21.3",
-    solution=[0, 0, 1, 0],
+    solution=[1, 0, 0, 1],
     wrong={
-        (1, 1, 1, 0): "do you compare each max-pooling layer with the ReLU layer before it, after training?",
-        (0, 0, 1, 1): "how far is the largest of your four purities after training from that of the pixels?",
-        (0, 0, 0, 0): "do you compare the third of four layers, before and after training?",
+        (1, 0, 1, 1): "which step size does the validation accuracy choose for B, and how pure are its "
+        "codes there?",
+        (1, 0, 1, 0): "statements 3 and 4: which step sizes does the validation accuracy choose, and not the "
+        "purity?",
+        (1, 1, 0, 1): "statement 2 speaks of all columns. Which number of the first row is largest?",
+        (1, 1, 0, 0): "statement 2 speaks of all three columns, and statement 4 of the second-best for A. "
+        "What stands in the column 0.01?",
+        (1, 0, 0, 0): "which is the second-best step size for A, and how pure are its codes there?",
+        (0, 0, 0, 1): "statement 1 compares the row of B with pixels. Which is its smallest number?",
+        (0, 1, 1, 0): "your marks are those of the false statements. What does a 1 stand for?",
     },
-    otherwise="not all of your marks are what three networks show. "
+    otherwise="not all of your marks are what the table shows. "
     "Which two numbers does each of the four statements compare?",
-    why="Means over three seeds: before training 71, 71, 68 and 64 % in the four layers, after training 77, "
-    "72, 78 and 70 %, and 79 % for pixels. Each max-pooling is less pure than the ReLU before it.",
+    why="1: 78, 82 and 84 are all above 76. 2: at 0.01 A has 90 and B 84. 3: the accuracy chooses 0.003 for "
+    "A (80 %) and 0.01 for B (84 %). 4: with 0.01 for A it is 90 against 84, for 0.1 points of accuracy.",
 )
 def check_21_3(attempt):
     marks(attempt, 4, "What does a 1 stand for?")
@@ -213,11 +241,24 @@ _GRID = _rng.permutation(35).reshape(5, 7) + 1.0
 _GRID[3, [1, 5]] = 0.1, 0.2  # two copies of the point of a row
 _GRID[[0, 4], 6] = 0.3, 0.4  # and of a column
 _EQUAL = _rng.integers(1, 4, size=(12, 30)) / 4
+
+
+def _pairs_of_floats(distance, M):
+    return closest_pairs(distance, M).astype(float)
+
+
+def _same_whole_numbers(got, truth):
+    return got.dtype.kind in "iu" and np.array_equal(got, truth)
+
+
 exercise(
     "21.4",
     solution=closest_pairs,
+    equal=_same_whole_numbers,
     cases=[(_GRID, 4), (_GRID.T.copy(), 5), (_EQUAL, 12)],
     wrong={
+        _pairs_of_floats: "your numbers are floats, and the chapter indexes with them. "
+        "Which type is asked for?",
         _pairs_swapped: "your columns hold the point of b first. Which one comes first?",
         _pairs_by_columns: "of equally near pairs yours are sorted by the point of b. Which number decides?",
         _pairs_one_a_row: "two points of b are copies of one point of a, and you find one of them. "
@@ -255,6 +296,7 @@ exercise(
         (1 / 4, 1 / 2, 1, 1 / 2): "the first two are right. By how many units are the others divided?",
         (1 / 4, 1 / 2, 1 / 7, 2 / 7): "the first two are right. In how many of the new units do x and u "
         "differ?",
+        (100 / 4, 100 / 2, 400 / 7, 200 / 7): "is a percentage asked for, or a share of the units?",
         (1 / 2, 1 / 4, 2 / 7, 4 / 7): "which of the two points comes first, u or v?",
         (3 / 4, 1 / 2, 3 / 7, 5 / 7): "do you count the units that agree or those that differ?",
         (1 / 4, 1 / 2, 5 / 8, 2 / 8): "the first two are right. How many units are there if unit 1 "
@@ -262,7 +304,9 @@ exercise(
     },
     equal=within(5e-3),
     otherwise=lambda got, truth: (
-        "the distances before are off. In which of the four units do the codes differ?"
+        "a distance is larger than 1. Is a percentage asked for, or a share of the units?"
+        if got.max() > 1
+        else "the distances before are off. In which of the four units do the codes differ?"
         if not np.allclose(got[:2], truth[:2], rtol=0, atol=5e-3)
         else "the distances after are off. Write down the three codes of seven units: where do they differ?"
     ),
@@ -307,7 +351,7 @@ def check_21_6(attempt):
     ask(
         near(score(same, [0, 1, 1, 1, 1], 1)[0], 1) and near(score(same, [0, 1, 1, 1, 1], 3)[0], 1),
         "five points with one code, and only point 0 has label 0: its score is off. "
-        "Is a point its own neighbour, and may other points be at distance 0?",
+        "Is a point its own neighbour, may other points be at distance 0, and by what is the sum divided?",
     )
     ask(
         near(score(same, [0, 0, 1, 1, 1], 1)[0], 3 / 4),
