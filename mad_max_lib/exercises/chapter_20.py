@@ -28,8 +28,8 @@ exercise(
         else "the largest value is off. What if no unit changes twice?"
     ),
     why="Two units change between x and p, three between p and v. If the two are among the three, they "
-    "change back, and one difference remains; if none is, all five remain. With one unit in common it is "
-    "3/8: the even numbers cannot occur.",
+    "change back, and one difference remains; if none is, all five remain. If one of the two is among the "
+    "three, three differences remain. Two or four differing units are impossible.",
 )
 
 
