@@ -126,9 +126,9 @@ _USED = [1, 0, 1, 0, 1]
     "19.3",
     solution=_USED,
     wrong=[[1, 1, 1, 0, 1], [1, 0, 1, 1, 1], [0, 0, 1, 0, 0], [0, 1, 0, 1, 0]],
-    why="Draw the pieces as points (site, offset). The point (-1, 0.5) lies on the segment from (-2, 0) to (0, 1): "
-    "its score ties with both at x = -0.5 and wins nowhere. The point (1, -1) lies below the segment from (0, 1) "
-    "to (3, 0). The other three lie neither on nor below a segment between two others.",
+    why="Draw the pieces as points (site, offset). The point (-1, 0.5) lies on the segment from (-2, 0) to "
+    "(0, 1): its score ties with both at x = -0.5 and wins nowhere. The point (1, -1) lies below the segment "
+    "from (0, 1) to (3, 0). The other three lie neither on nor below a segment between two others.",
 )
 def check_19_3(attempt):
     got = marks(attempt, 5, "Does a 1 stand for a piece that wins on an interval?")
