@@ -3,7 +3,6 @@
 from functools import partial
 
 import numpy as np
-import torch
 from scipy.optimize import OptimizeResult
 
 from . import ask, call, exercise, within
@@ -258,65 +257,6 @@ _h = _G @ np.full(3, 0.4) + np.linalg.norm(_G, axis=1) * _rng.uniform(0.3, 1, si
 )
 def check_22_4(attempt):
     _tuple_of_lists(attempt, _G, _h)
-
-
-def backward(network, x):
-    x = x.clone().requires_grad_()
-    z = network(x)
-    return torch.autograd.grad(z, x, z.detach())[0]
-
-
-def _ones(network, x):
-    x = x.clone().requires_grad_()
-    return torch.autograd.grad(network(x).sum(), x)[0]
-
-
-def _squared_norm(network, x):
-    return 2 * backward(network, x)
-
-
-def _mean(network, x):
-    return backward(network, x) / len(x)
-
-
-def _inverse(network, x):
-    rows = [torch.autograd.functional.jacobian(lambda v: network(v[None])[0], point) for point in x]
-    return torch.stack([torch.linalg.pinv(A) @ z for A, z in zip(rows, network(x), strict=True)])
-
-
-_rng = np.random.default_rng(3)
-_W, _b, _V, _x = (torch.from_numpy(_rng.normal(size=size)) for size in ((7, 4), 7, (5, 7), (3, 4)))
-
-
-def _network(v):
-    return torch.relu(torch.relu(v @ _W.T + _b) @ _V.T + 0.1)
-
-
-@exercise(
-    "22.6",
-    solution=backward,
-    cases=[(_network, _x)],
-    wrong={
-        _ones: "that is the sum of the rows of A. With which weights should the rows be added?",
-        _squared_norm: "everything is twice too large. What is the derivative of a square?",
-        _mean: "three points come out three times too small. "
-        "Should one point know how many others there are?",
-        _inverse: "that inverts A. What does a backward pass multiply with?",
-    },
-    otherwise="the answer is not the transpose of A times z. "
-    "What goes into the backward pass, and at which layer?",
-)
-def check_22_6(attempt):
-    def marks(network, x):
-        given = x.clone()
-        attempt(network, given)
-        return given.requires_grad
-
-    ask(
-        not call(marks if callable(attempt) else attempt, _network, _x),
-        "your version marks the x that it is given, and x goes on with the mark. "
-        "Can it mark what `clone` or `detach` makes of x?",
-    )
 
 
 def _known_corner(rng, goal):
