@@ -75,8 +75,6 @@ def corners_in_tiles(regions, bounds=SQUARE, tiles=16):
     >>> corners_in_tiles(partition(nn.ReLU(), bounds=SQUARE), tiles=2)  # 4 squares with 9 corners
     array([[1, 2],
            [2, 4]])
-
-    Used in chapter 17.
     """
     left, right, bottom, top = bounds
     frame = [(left, right), (bottom, top)]
@@ -125,7 +123,7 @@ def trained():
 
 def painted(regions):
     """The borders of all regions, 1000 by 1000 pixels in 256 colours."""
-    figure = Figure(figsize=(10, 10), dpi=100)
+    figure = Figure(figsize=(10, 10), dpi=100, layout="none")
     ax = figure.add_axes([0, 0, 1, 1])
     draw_borders(ax, regions, lw=0.3, alpha=0.3)
     ax.axis("off")

@@ -3,6 +3,7 @@
 import numpy as np
 
 from . import ask, call, exercise, within
+from .chapter_16 import area
 
 _DIAGONAL = 0.4 / 2**0.5  # from (0.7, -0.1) to the line x_1 + x_2 = 1
 
@@ -40,9 +41,16 @@ def _border_corners(polygon, x):
     return np.linalg.norm(x - polygon, axis=1).min()
 
 
+def _from_lines(polygon, x):
+    """The distances of x from the edges, one by one, and the lengths of these: (V,) each."""
+    edges = np.stack([polygon, np.roll(polygon, -1, axis=0)], axis=1)
+    distances = np.array([distance_to_border(edge, x) for edge in edges])
+    return distances, np.linalg.norm(edges[:, 1] - edges[:, 0], axis=1)
+
+
 def _border_not_divided(polygon, x):
-    edge, to_x = np.roll(polygon, -1, axis=0) - polygon, x - polygon
-    return np.abs(edge[:, 0] * to_x[:, 1] - edge[:, 1] * to_x[:, 0]).min()
+    distances, lengths = _from_lines(polygon, x)
+    return (distances * lengths).min()
 
 
 def _border_not_closed(polygon, x):
@@ -73,9 +81,7 @@ def _border_half(polygon, x):
 
 
 def _border_farthest(polygon, x):
-    edge, to_x = np.roll(polygon, -1, axis=0) - polygon, x - polygon
-    twice_area = np.abs(edge[:, 0] * to_x[:, 1] - edge[:, 1] * to_x[:, 0])
-    return (twice_area / np.linalg.norm(edge, axis=1)).max()
+    return _from_lines(polygon, x)[0].max()
 
 
 _SQUARE = np.array([[0.0, 0.0], [2.0, 0.0], [2.0, 2.0], [0.0, 2.0]])
@@ -125,10 +131,22 @@ def distance_to_segments(segments, x):
     return np.linalg.norm(x - nearest, axis=1).min()
 
 
-def _segments_lines(segments, x):
-    start, along = segments[:, 0], segments[:, 1] - segments[:, 0]
-    t = ((x - start) * along).sum(axis=1) / (along**2).sum(axis=1)
-    return np.linalg.norm(x - start - t[:, None] * along, axis=1).min()
+def _segments_at(place):
+    """A mistake in the place t on each segment, made of <x - p, q - p> and |q - p|^2, (M,) each."""
+
+    def attempt(segments, x):
+        start, along = segments[:, 0], segments[:, 1] - segments[:, 0]
+        t = place(((x - start) * along).sum(axis=1), (along**2).sum(axis=1))
+        return np.linalg.norm(x - start - t[:, None] * along, axis=1).min()
+
+    return attempt
+
+
+_segments_lines = _segments_at(lambda product, square: product / square)
+_segments_half_clipped = _segments_at(lambda product, square: np.maximum(product / square, 0))
+_segments_clipped_at_one = _segments_at(lambda product, square: np.minimum(product / square, 1))
+_segments_not_divided = _segments_at(lambda product, square: np.clip(product, 0, 1))
+_segments_length_for_square = _segments_at(lambda product, square: np.clip(product / np.sqrt(square), 0, 1))
 
 
 def _segments_ends(segments, x):
@@ -139,34 +157,10 @@ def _segments_middles(segments, x):
     return np.linalg.norm(segments.mean(axis=1) - x, axis=1).min()
 
 
-def _segments_half_clipped(segments, x):
-    start, along = segments[:, 0], segments[:, 1] - segments[:, 0]
-    t = ((x - start) * along).sum(axis=1) / (along**2).sum(axis=1)
-    return np.linalg.norm(x - start - np.maximum(t, 0)[:, None] * along, axis=1).min()
-
-
-def _segments_clipped_at_one(segments, x):
-    start, along = segments[:, 0], segments[:, 1] - segments[:, 0]
-    t = ((x - start) * along).sum(axis=1) / (along**2).sum(axis=1)
-    return np.linalg.norm(x - start - np.minimum(t, 1)[:, None] * along, axis=1).min()
-
-
 def _segments_sampled(segments, x):
     t = np.linspace(0, 1, 1001)[:, None, None]
     places = segments[:, 0] + t * (segments[:, 1] - segments[:, 0])
     return np.linalg.norm(x - places, axis=2).min()
-
-
-def _segments_not_divided(segments, x):
-    start, along = segments[:, 0], segments[:, 1] - segments[:, 0]
-    t = np.clip(((x - start) * along).sum(axis=1), 0, 1)
-    return np.linalg.norm(x - start - t[:, None] * along, axis=1).min()
-
-
-def _segments_length_for_square(segments, x):
-    start, along = segments[:, 0], segments[:, 1] - segments[:, 0]
-    t = np.clip(((x - start) * along).sum(axis=1) / np.linalg.norm(along, axis=1), 0, 1)
-    return np.linalg.norm(x - start - t[:, None] * along, axis=1).min()
 
 
 def _segments_mean(segments, x):
@@ -238,11 +232,8 @@ exercise(
         (29, 55, 1024): "in the plane, how many regions are there before the first line is drawn?",
         (31, 56, 1024): "how many of the ten lines cross the square?",
         (37, 56, 1024): "your first number holds if all pairs of the eight lines cross inside. How many do?",
-        (
-            29,
-            101,
-            1024,
-        ): "for your second number you count each pair of lines twice. How many pairs do ten lines have?",
+        (29, 101, 1024): "for your second number you count each pair of lines twice. "
+        "How many pairs do ten lines have?",
         (29, 56, 100): "for your third number: how many lists of ten zeros and ones are there?",
     },
     otherwise=lambda got, truth: (
@@ -383,11 +374,7 @@ def _network_regions(sizes, seed, bounds):
 
     regions = partition(mlp(sizes, np.random.default_rng(seed)), bounds=bounds)
     mesh, winners = regions.decided
-    ends = [*mesh.start[1:], len(mesh.vertex)][: len(winners)]
-    areas = []
-    for first, last in zip(mesh.start[: len(winners)], ends, strict=True):
-        x, y = mesh.xy[mesh.vertex[first:last]].T
-        areas.append((x * np.roll(y, -1) - np.roll(x, -1) * y).sum() / 2)
+    areas = [area(polygon) for polygon in np.split(mesh.xy[mesh.vertex], mesh.start[1:-1])]
     truth = np.bincount(winners, areas, minlength=sizes[-1]) / np.sum(areas)
     return [regions.vertices[face] for face in regions.faces], regions.A, regions.b, truth
 

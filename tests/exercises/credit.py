@@ -12,9 +12,8 @@ from torch.overrides import TorchFunctionMode
 
 import mad_max_lib as mm
 from mad_max_lib.exercises.chapter_01 import visible
-from mad_max_lib.exercises.chapter_04 import loss_gradient
-from mad_max_lib.exercises.chapter_04 import forward
-from mad_max_lib.exercises.chapter_16 import cut
+from mad_max_lib.exercises.chapter_04 import forward, loss_gradient
+from mad_max_lib.exercises.chapter_16 import area, cut
 
 
 def add(a_1, b_1, a_2, b_2):
@@ -594,19 +593,9 @@ def average_template_rescaled(params, x_0, x_1):
 
 def _clipped(polygon, h):
     """The part of a convex polygon (V, 2) where h, known at its corners, is not negative."""
-    corners = []
-    for i in range(len(polygon)):
-        j = (i + 1) % len(polygon)
-        if h[i] >= 0:
-            corners.append(polygon[i])
-        if h[i] < 0 < h[j] or h[j] < 0 < h[i]:
-            corners.append(polygon[i] + h[i] / (h[i] - h[j]) * (polygon[j] - polygon[i]))
-    return np.array(corners).reshape(-1, 2)
-
-
-def _area_of(polygon):
-    x, y = polygon.T
-    return (x * np.roll(y, -1) - np.roll(x, -1) * y).sum() / 2
+    if (h >= 0).all():
+        return polygon
+    return cut(polygon, h)[1] if (h > 0).any() else polygon[:0]
 
 
 def class_shares(polygons, A, b):
@@ -616,17 +605,17 @@ def class_shares(polygons, A, b):
             part = polygon
             for d in range(len(shares)):
                 part = _clipped(part, part @ (slopes[c] - slopes[d]) + offsets[c] - offsets[d])
-            shares[c] += _area_of(part)
+            shares[c] += area(part)
     return shares / shares.sum()
 
 
 def class_shares_not_divided(polygons, A, b):
-    return class_shares(polygons, A, b) * sum(map(_area_of, polygons))
+    return class_shares(polygons, A, b) * sum(map(area, polygons))
 
 
 def class_shares_by_centre(polygons, A, b):
     outputs = np.array([a @ p.mean(axis=0) + c for p, a, c in zip(polygons, A, b, strict=True)])
-    areas = [_area_of(polygon) for polygon in polygons]
+    areas = [area(polygon) for polygon in polygons]
     return np.bincount(outputs.argmax(axis=1), areas, A.shape[1]) / np.sum(areas)
 
 
@@ -640,9 +629,9 @@ def class_shares_two_best(polygons, A, b):
     for polygon, slopes, offsets in zip(polygons, A, b, strict=True):
         c, d = np.argsort(slopes @ polygon.mean(axis=0) + offsets)[:-3:-1]
         h = polygon @ (slopes[c] - slopes[d]) + offsets[c] - offsets[d]
-        mine = _area_of(_clipped(polygon, h))
+        mine = area(_clipped(polygon, h))
         shares[c] += mine
-        shares[d] += _area_of(polygon) - mine
+        shares[d] += area(polygon) - mine
     return shares / shares.sum()
 
 
@@ -650,7 +639,7 @@ def class_shares_by_corners(polygons, A, b):
     shares = np.zeros(A.shape[1])
     for polygon, slopes, offsets in zip(polygons, A, b, strict=True):
         votes = np.bincount((polygon @ slopes.T + offsets).argmax(axis=1), minlength=len(shares))
-        shares += _area_of(polygon) * votes / len(polygon)
+        shares += area(polygon) * votes / len(polygon)
     return shares / shares.sum()
 
 
@@ -659,7 +648,7 @@ def class_shares_on_a_grid(polygons, A, b):
     for polygon, slopes, offsets in zip(polygons, A, b, strict=True):
         weights = np.random.default_rng(0).dirichlet(np.ones(len(polygon)), 500)
         winners = (weights @ polygon @ slopes.T + offsets).argmax(axis=1)
-        shares += _area_of(polygon) * np.bincount(winners, minlength=len(shares)) / 500
+        shares += area(polygon) * np.bincount(winners, minlength=len(shares)) / 500
     return shares / shares.sum()
 
 
@@ -672,7 +661,7 @@ def class_shares_of_winners_at_corners(polygons, A, b):
     shares = np.zeros(A.shape[1])
     for polygon, slopes, offsets in zip(polygons, A, b, strict=True):
         some = np.unique((polygon @ slopes.T + offsets).argmax(axis=1))
-        shares[some] += _area_of(polygon) * class_shares([polygon], slopes[None, some], offsets[None, some])
+        shares[some] += area(polygon) * class_shares([polygon], slopes[None, some], offsets[None, some])
     return shares / shares.sum()
 
 
@@ -684,8 +673,8 @@ def class_shares_against_later_classes(polygons, A, b):
             part = polygon
             for d in range(c + 1, len(shares)):
                 part = _clipped(part, part @ (slopes[c] - slopes[d]) + offsets[c] - offsets[d])
-            shares[c] += _area_of(part)
-    return shares / sum(map(_area_of, polygons))
+            shares[c] += area(part)
+    return shares / sum(map(area, polygons))
 
 
 def class_shares_but_the_last(polygons, A, b):
@@ -903,7 +892,7 @@ def as_kmeans_offsets_alone(A, B):
 
 
 def crossings(params, x, u):
-    return _crossings(params, x, u, lambda places: len(places))
+    return _crossings(params, x, u)
 
 
 def crossings_places(params, x, u):
@@ -911,7 +900,7 @@ def crossings_places(params, x, u):
     return _crossings(params, x, u, lambda places: len(np.unique(places.round(9))))
 
 
-def _crossings(params, x, u, number):
+def _crossings(params, x, u, number=len, length=np.diff, keep=True):
     """Layer by layer: the way is cut where units flip, and between the cuts the next layer is affine."""
     knots, counts = np.array([0.0, 1.0]), []
     for layer in range(len(params) - 1):
@@ -921,9 +910,9 @@ def _crossings(params, x, u, number):
         h = z @ params[layer][0].T + params[layer][1]
         flips, unit = np.nonzero((h[1:] > 0) != (h[:-1] > 0))
         share = h[flips, unit] / (h[flips, unit] - h[flips + 1, unit])
-        places = knots[flips] + share * (knots[flips + 1] - knots[flips])
+        places = knots[flips] + share * length(knots)[flips]
         counts.append(number(places))
-        knots = np.unique(np.concatenate([knots, places]))
+        knots = np.unique(np.concatenate([knots if keep else [0.0, 1.0], places]))
     return np.array(counts)
 
 
@@ -948,38 +937,22 @@ def crossings_sampled(params, x, u):
 
 def crossings_last_cuts(params, x, u):
     """The way is cut only where the layer just before changes; the cuts of earlier layers are forgotten."""
-    knots, counts = np.array([0.0, 1.0]), []
-    for layer in range(len(params) - 1):
-        z = (1 - knots)[:, None] * x + knots[:, None] * u
-        for W, b in params[:layer]:
-            z = np.maximum(z @ W.T + b, 0)
-        h = z @ params[layer][0].T + params[layer][1]
-        flips, unit = np.nonzero((h[1:] > 0) != (h[:-1] > 0))
-        share = h[flips, unit] / (h[flips, unit] - h[flips + 1, unit])
-        counts.append(len(share))
-        places = knots[flips] + share * (knots[flips + 1] - knots[flips])
-        knots = np.unique([0.0, 1.0, *places])
-    return np.array(counts)
+    return _crossings(params, x, u, keep=False)
 
 
 def crossings_without_length(params, x, u):
     """A new place is the start of its part of the way plus its share of the part, not times the length."""
-    knots, counts = np.array([0.0, 1.0]), []
-    for layer in range(len(params) - 1):
-        z = (1 - knots)[:, None] * x + knots[:, None] * u
-        for W, b in params[:layer]:
-            z = np.maximum(z @ W.T + b, 0)
-        h = z @ params[layer][0].T + params[layer][1]
-        flips, unit = np.nonzero((h[1:] > 0) != (h[:-1] > 0))
-        places = knots[flips] + h[flips, unit] / (h[flips, unit] - h[flips + 1, unit])
-        counts.append(len(places))
-        knots = np.unique(np.concatenate([knots, places]))
-    return np.array(counts)
+    return _crossings(params, x, u, length=np.ones_like)
 
 
-def suspicion(codes, labels, k):
-    apart = (codes[:, None] != codes).sum(axis=2)  # (N, N) whole numbers
-    np.fill_diagonal(apart, codes.shape[1] + 1)
+def _apart(codes, itself):
+    """Units in which two points differ, (N, N) whole numbers; a point is as far from itself as said."""
+    apart = (codes[:, None] != codes).sum(axis=2)
+    np.fill_diagonal(apart, itself)
+    return apart
+
+
+def _suspicion(apart, labels, k):
     other = labels[:, None] != labels
     edge = np.sort(apart, axis=1)[:, k - 1, None]  # how far the k-th neighbour is
     nearer, level = apart < edge, apart == edge
@@ -987,40 +960,28 @@ def suspicion(codes, labels, k):
     return ((nearer & other).sum(axis=1) + part * (level & other).sum(axis=1)) / k
 
 
-def _apart(codes):
-    apart = (codes[:, None] != codes).mean(axis=2)
-    np.fill_diagonal(apart, np.inf)
-    return apart
+def suspicion(codes, labels, k):
+    return _suspicion(_apart(codes, codes.shape[1] + 1), labels, k)
 
 
 def suspicion_first_in_order(codes, labels, k):
-    nearest = _apart(codes).argsort(axis=1, kind="stable")[:, :k]
+    nearest = _apart(codes, codes.shape[1] + 1).argsort(axis=1, kind="stable")[:, :k]
     return (labels[nearest] != labels[:, None]).mean(axis=1)
 
 
 def suspicion_of_all_ties(codes, labels, k):
-    apart = _apart(codes)
+    apart = _apart(codes, codes.shape[1] + 1)
     taken = apart <= np.sort(apart, axis=1)[:, k - 1, None]
     return (taken & (labels[:, None] != labels)).sum(axis=1) / taken.sum(axis=1)
 
 
 def suspicion_with_itself(codes, labels, k):
-    apart = (codes[:, None] != codes).sum(axis=2)
-    other = labels[:, None] != labels
-    edge = np.sort(apart, axis=1)[:, k - 1, None]
-    nearer, level = apart < edge, apart == edge
-    part = (k - nearer.sum(axis=1)) / level.sum(axis=1)
-    return ((nearer & other).sum(axis=1) + part * (level & other).sum(axis=1)) / k
+    return _suspicion(_apart(codes, 0), labels, k)
 
 
 def suspicion_without_copies(codes, labels, k):
-    apart = (codes[:, None] != codes).mean(axis=2)
-    apart[apart == 0] = 2
-    other = labels[:, None] != labels
-    edge = np.sort(apart, axis=1)[:, k - 1, None]
-    nearer, level = apart < edge, apart == edge
-    part = (k - nearer.sum(axis=1)) / level.sum(axis=1)
-    return ((nearer & other).sum(axis=1) + part * (level & other).sum(axis=1)) / k
+    apart = _apart(codes, 0)
+    return _suspicion(np.where(apart == 0, 2 * codes.shape[1], apart), labels, k)
 
 
 def suspicion_of_numbers(codes, labels, k):
