@@ -8,14 +8,22 @@ The first start sets up what the book needs in the folder .venv beside this file
 What else you write is passed on: to JupyterLab (`book.py --no-browser`) or to pytest (`book.py test tests`).
 """
 
+import os
+import sys
+
+if sys.path[:1] == [os.path.dirname(os.path.abspath(__file__))]:
+    del sys.path[0]  # only this script is started here: a random.py beside it is not Python's
+
+import contextlib
+import errno
 import hashlib
 import importlib.util
 import json
-import os
 import re
 import shutil
+import signal
 import subprocess
-import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -32,6 +40,10 @@ PYTHON = VENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
 STAMP = VENV / "book.stamp"  # marks the folder as made here; holds fingerprint() once everything is in
 FIRST_PAGE = "/lab/tree/notebooks/00_start_here.ipynb"  # an address: a file would make its folder the root
 CPU_WHEELS = "https://download.pytorch.org/whl/cpu"
+DISTURBING = (  # variables by which pip puts packages elsewhere, and Python finds others than .venv's
+    "PIP_USER PIP_PREFIX PIP_TARGET PIP_ROOT PIP_PYTHON PIP_NO_DEPS PIP_DRY_RUN PIP_NO_BUILD_ISOLATION "
+    "PIP_REQUIRE_HASHES PYTHONPATH PYTHONHOME PYTHONUSERBASE"
+).split()
 
 CAUSES = [  # what pip or the system says, and what the reader can do about it
     (
@@ -100,17 +112,24 @@ def wants_cpu_wheel():
     return sys.platform == "linux" and shutil.which("nvidia-smi") is None
 
 
+def undisturbed():
+    """The reader's environment variables without those that lead to packages outside .venv."""
+    return {name: value for name, value in os.environ.items() if name not in DISTURBING}
+
+
 def step(title, *command, may_fail=False):
     """Run a module in .venv, its output shown as one changing line on a terminal."""
     started, lines, width = time.perf_counter(), [], shutil.get_terminal_size().columns - 1
     print(f"  {title} ...", end="", flush=True)
     process = subprocess.Popen(
-        [str(PYTHON), "-m", *command],
+        [str(PYTHON), "-I", "-m", *command],
         cwd=str(ROOT),
+        env=undisturbed(),
         text=True,
         errors="replace",
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
+        start_new_session=True,  # a group of its own, with all that it starts
     )
     try:
         for line in process.stdout:
@@ -119,13 +138,58 @@ def step(title, *command, may_fail=False):
                 print("\r" + f"  {title} ... {line.strip()}"[:width].ljust(width), end="", flush=True)
         failed = process.wait() != 0
     finally:
-        process.kill()  # after Ctrl+C nothing may go on writing into .venv
+        if os.name == "nt":
+            process.kill()  # when we are stopped, nothing may go on writing into .venv
+        else:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
         process.wait()
         if sys.stdout.isatty():
             print("\r" + f"  {title} ...".ljust(width) + f"\r  {title} ...", end="")
         print(f" {time.perf_counter() - started:.0f} s", flush=True)
     if failed and not may_fail:
         sys.exit(explain("".join(lines)))
+
+
+def verify():
+    """Stop unless .venv itself holds all packages: pip has settings that send them elsewhere."""
+    code = "import runpy; print(*runpy.run_path('book.py')['missing'](True))"
+    found = subprocess.run(
+        [str(PYTHON), "-I", "-c", code], cwd=str(ROOT), env=undisturbed(), capture_output=True, text=True
+    )
+    lacking = found.stdout.strip() or found.stderr.strip().split("\n")[-1]
+    if lacking or found.returncode:
+        sys.exit(
+            f"After the set-up {VENV} still lacks {lacking}: look for user, target, prefix or no-deps in "
+            "pip's settings (`pip config list` shows them), then start again."
+        )
+
+
+@contextlib.contextmanager
+def alone():
+    """Wait until no other start is setting up this folder; the system drops the lock of one that dies."""
+    with (ROOT / ".venv.lock").open("w") as file:
+        if os.name == "nt":
+            import msvcrt
+
+            take = lambda: msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)  # noqa: E731
+        else:
+            import fcntl
+
+            take = lambda: fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # noqa: E731
+        told = False
+        while True:
+            try:
+                take()
+                break
+            except OSError as error:
+                if error.errno not in (errno.EAGAIN, errno.EACCES, errno.EDEADLOCK):
+                    break  # some network disks have no locks
+            if not told:
+                print("Another start is setting the book up: waiting for it.", flush=True)
+            told = True
+            time.sleep(0.5)
+        yield
 
 
 def set_up():
@@ -169,6 +233,7 @@ def set_up():
         (settings / "overrides.json").write_text(
             json.dumps({"@jupyterlab/apputils-extension:notification": quiet})
         )
+        verify()
         STAMP.write_text(fingerprint())
     except BaseException:
         shutil.rmtree(VENV, ignore_errors=True)
@@ -180,13 +245,27 @@ def environment(testing):
     lacking = missing(testing)
     if not lacking and Path(sys.prefix).resolve() != VENV:
         return sys.executable
-    if not ready():
-        started = time.perf_counter()
-        why = f"This Python has no {', '.join(lacking[:3])}" if lacking else "What the book needs has changed"
-        print(f"{why}: setting up the book in .venv, once (one to five minutes, 2 GB).", flush=True)
-        set_up()
-        print(f"Ready after {time.perf_counter() - started:.0f} s.")
+    if ready():
+        return str(PYTHON)
+    with alone():
+        if not ready():  # the other start may have made it
+            started = time.perf_counter()
+            why = "What the book needs has changed"
+            if lacking:
+                why = f"This Python has no {', '.join(lacking[:3])}"
+            print(f"{why}: setting up the book in .venv, once (one to five minutes, 2 GB).", flush=True)
+            set_up()
+            print(f"Ready after {time.perf_counter() - started:.0f} s.")
     return str(PYTHON)
+
+
+def has_home():
+    """Whether the reader has a home folder in which JupyterLab can write."""
+    try:
+        Path.home().mkdir(parents=True, exist_ok=True)
+        return os.access(str(Path.home()), os.W_OK)
+    except (OSError, RuntimeError):  # RuntimeError: no home is known
+        return False
 
 
 def module_and_arguments(words):
@@ -196,7 +275,9 @@ def module_and_arguments(words):
     if words[:1] == ["render"]:
         return ["mad_max_lib.book.publish", *words[1:]]
     is_root = hasattr(os, "geteuid") and os.geteuid() == 0
-    return ["jupyterlab", f"--LabApp.default_url={FIRST_PAGE}", *["--allow-root"] * is_root, *words]
+    # whatever folder the reader's own settings name
+    folder = [f"--ServerApp.root_dir={ROOT}", f"--ServerApp.preferred_dir={ROOT}"]
+    return ["jupyterlab", f"--LabApp.default_url={FIRST_PAGE}", *folder, *["--allow-root"] * is_root, *words]
 
 
 def main(words):
@@ -204,17 +285,23 @@ def main(words):
         return print(__doc__)
     if words and not words[0].startswith("-") and words[0] not in ("test", "render"):
         sys.exit(f"book.py does not know the command {words[0]!r}.\n\n{__doc__}")
-    if sys.path[0] == str(ROOT):
-        del sys.path[0]  # only this script is started here; a notebook must find the library without it
     testing = words[:1] == ["test"]
     try:
+        signal.signal(signal.SIGTERM, signal.default_int_handler)  # to be stopped is to be interrupted
         python = environment(testing)
     except KeyboardInterrupt:
         sys.exit("\nStopped before the set-up was complete: nothing is left behind, start again any time.")
     except OSError as error:
         sys.exit(explain(str(error)))
-    line = [python, "-m", *module_and_arguments(words)]
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    line = [python, "-P", "-m", *module_and_arguments(words)]  # -P: modules in this folder are not Python's
     os.chdir(ROOT)
+    if python == str(PYTHON):
+        for name in os.environ.keys() - undisturbed().keys():
+            del os.environ[name]
+    if not has_home():
+        print("Nothing can be written in your home folder: the settings of JupyterLab will not be kept.")
+        os.environ["HOME"] = tempfile.mkdtemp()
     os.environ.setdefault("OMP_NUM_THREADS", "1")  # the networks are small: more threads wait for each other
     sys.stdout.flush()
     if os.name == "nt":

@@ -2,12 +2,17 @@
 
 import ast
 import importlib.util
+import json
 import os
 import re
 import shutil
+import socket
 import subprocess
 import sys
+import time
 import tomllib
+import urllib.error
+import urllib.request
 from pathlib import Path
 
 import pytest
@@ -156,6 +161,189 @@ def test_an_environment_made_by_somebody_else_is_left_alone(copy):
     answer = start(copy)
     assert answer.returncode == 1 and "was not made by book.py" in answer.stderr
     assert (copy / ".venv" / "mine").exists()
+
+
+# --- a stand-in for the book: small, and set up in seconds without a network ------------------------------
+
+BACKEND = """
+import zipfile
+
+def build_editable(folder, config_settings=None, metadata_directory=None):
+    info = "{name}-1.dist-info/"
+    files = {{
+        "{name}.pth": {path!r},
+        info + "METADATA": "Metadata-Version: 2.1\\nName: {name}\\nVersion: 1\\n{needs}",
+        info + "WHEEL": "Wheel-Version: 1.0\\nGenerator: us\\nRoot-Is-Purelib: true\\nTag: py3-none-any\\n",
+    }}
+    files[info + "RECORD"] = "".join(f"{{file}},,\\n" for file in [*files, info + "RECORD"])
+    with zipfile.ZipFile(folder + "/{name}-1-py3-none-any.whl", "w") as wheel:
+        for file, text in files.items():
+            wheel.writestr(file, text)
+    return "{name}-1-py3-none-any.whl"
+
+build_wheel = build_editable
+"""
+TELL = """
+import json, os, sys, tiny
+print(json.dumps({"arguments": sys.argv[1:], "tiny": tiny.__file__, "home": os.path.expanduser("~"),
+                  "python": sys.executable}))
+"""
+
+
+@pytest.fixture
+def stand_in(tmp_path):
+    """The book with one small package in place of all; what it starts tells how it was started."""
+    root, tiny = tmp_path / "the book (copy)", tmp_path / "tiny"
+    needed = f"Requires-Dist: tiny @ {tiny.as_uri()}"
+    for folder, name, needs in ((tiny, "tiny", ""), (root, "mad_max_lib", needed)):
+        folder.mkdir()
+        (folder / "backend.py").write_text(BACKEND.format(name=name, path=str(folder), needs=needs))
+        dependencies = f'dependencies = ["{needs.partition(": ")[2]}"]' if needs else ""
+        (folder / "pyproject.toml").write_text(
+            '[build-system]\nrequires = []\nbuild-backend = "backend"\nbackend-path = ["."]\n'
+            f'[project]\nname = "{name}"\nversion = "1"\n{dependencies}\n'
+            "[project.optional-dependencies]\nbook = []\ntest = []\n"
+        )
+    (tiny / "tiny.py").write_text("")
+    shutil.copy(ROOT / "book.py", root)
+    (root / "constraints.txt").touch()
+    (root / "mad_max_lib").mkdir()
+    (root / "mad_max_lib" / "__init__.py").touch()
+    for name in ("pytest", "jupyterlab"):
+        (root / f"{name}.py").write_text(TELL)
+    return root
+
+
+SMALL = "import shutil; shutil.which = lambda name: name"  # with a driver torch has no step of its own
+
+
+def told(answer):
+    assert answer.returncode == 0, answer.stderr
+    return json.loads(answer.stdout.splitlines()[-1])
+
+
+def test_the_settings_of_pip_and_python_do_not_lead_packages_astray(stand_in, tmp_path):
+    names = "PIP_TARGET", "PIP_PREFIX", "PIP_ROOT", "PYTHONUSERBASE"
+    astray = {name: str(tmp_path / name) for name in names}
+    answer = start(stand_in, "test", before=SMALL, PIP_NO_DEPS="1", PIP_DRY_RUN="1", **astray)
+    assert told(answer)["tiny"] == str(tmp_path / "tiny" / "tiny.py")
+    assert not [name for name, folder in astray.items() if Path(folder).exists()]
+    # PIP_USER excludes the others; and a package that Python has elsewhere is not one of .venv
+    shutil.rmtree(stand_in / ".venv")
+    other = tmp_path / "other"
+    (other / "tiny-1.dist-info").mkdir(parents=True)
+    (other / "tiny-1.dist-info" / "METADATA").write_text("Metadata-Version: 2.1\nName: tiny\nVersion: 1\n")
+    (other / "tiny.py").touch()
+    both = [start(stand_in, "test", before=SMALL, PIP_USER="1", PYTHONPATH=str(other)) for _ in range(2)]
+    assert [told(answer)["tiny"] for answer in both] == [str(tmp_path / "tiny" / "tiny.py")] * 2
+
+
+def test_packages_that_went_elsewhere_all_the_same_are_noticed(stand_in, tmp_path):
+    settings = tmp_path / "pip.conf"
+    settings.write_text(f"[install]\ntarget = {tmp_path / 'elsewhere'}\n")
+    answer = start(stand_in, "test", before=SMALL, PIP_CONFIG_FILE=str(settings))
+    assert answer.returncode == 1 and not (stand_in / ".venv").exists()
+    assert "still lacks tiny mad_max_lib: look for user, target" in answer.stderr
+    assert answer.stderr.count("\n") == 1
+
+
+def test_modules_beside_the_book_do_not_hide_those_of_python(stand_in):
+    for name in ("random", "json", "hashlib", "tempfile", "subprocess", "runpy", "venv", "torch"):
+        (stand_in / f"{name}.py").write_text("raise SystemExit('a module of the reader')")
+    line = [sys.executable, "book.py", "test", "-k", "x"]
+    answer = subprocess.run(
+        line, cwd=stand_in, env=with_driver(stand_in), capture_output=True, text=True, timeout=60
+    )
+    assert told(answer)["arguments"] == ["-k", "x"]
+
+
+def with_driver(folder):
+    """Environment variables that find an nvidia-smi, so that torch has no step of its own."""
+    program = folder / "bin" / ("nvidia-smi.bat" if os.name == "nt" else "nvidia-smi")
+    program.parent.mkdir()
+    program.touch(mode=0o755)
+    return {**os.environ, "PATH": os.pathsep.join([str(program.parent), os.environ["PATH"]])}
+
+
+@pytest.mark.skipif(os.name == "nt", reason="needs Unix signals")
+def test_a_second_start_waits_and_one_that_is_ended_leaves_nothing(stand_in, tmp_path):
+    backend, reached = tmp_path / "tiny" / "backend.py", tmp_path / "reached"
+    works = backend.read_text()
+    backend.write_text(
+        f"import os, time; open({str(reached)!r}, 'w').write(str(os.getpid())); time.sleep(600)\n" + works
+    )
+    options = {"cwd": stand_in, "env": with_driver(stand_in), "text": True}
+    options |= {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    first = subprocess.Popen([sys.executable, "-u", "book.py", "test"], **options)
+    wait_for(lambda: reached.exists() and reached.read_text())
+    second = subprocess.Popen([sys.executable, "-u", "book.py", "test"], **options)
+    assert second.stdout.readline() == "Another start is setting the book up: waiting for it.\n"
+    backend.write_text(works)
+    first.terminate()
+    assert "Stopped before the set-up was complete" in first.communicate(timeout=30)[1]
+    assert first.returncode == 1
+    wait_for(lambda: not Path(f"/proc/{reached.read_text()}").exists())  # what pip had started has ended
+    shown, errors = second.communicate(timeout=60)
+    assert second.returncode == 0, errors
+    assert "Ready after" in shown and json.loads(shown.splitlines()[-1])["python"].startswith(str(stand_in))
+
+
+@pytest.mark.parametrize("settings", ["root_dir", "notebook_dir", "preferred_dir"])
+def test_the_book_is_served_whatever_folder_the_reader_has_set(settings, tmp_path):
+    spec = importlib.util.spec_from_file_location("book", ROOT / "book.py")
+    book = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(book)
+    chosen = {"root_dir": str(tmp_path), settings: str(tmp_path)}
+    (tmp_path / "jupyter_server_config.json").write_text(json.dumps({"ServerApp": chosen}))
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    options = ["--no-browser", f"--ServerApp.port={port}", "--IdentityProvider.token=secret"]
+    line = [sys.executable, "-P", "-m", *book.module_and_arguments(options)]
+    own = {"JUPYTER_CONFIG_DIR": str(tmp_path), "JUPYTER_RUNTIME_DIR": str(tmp_path)}
+    server = subprocess.Popen(
+        line, cwd=ROOT, env=os.environ | own, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    try:
+        page = f"http://127.0.0.1:{port}/api/contents/notebooks/00_start_here.ipynb?content=0&token=secret"
+        wait_for(lambda: server.poll() is not None or answers(page))
+        assert server.poll() is None and answers(page)["name"] == "00_start_here.ipynb"
+    finally:
+        server.kill()
+        server.wait()
+
+
+def answers(address):
+    """What a server answers; None while there is none, and {"name": None} for a refusal."""
+    try:
+        return json.load(
+            urllib.request.build_opener(urllib.request.ProxyHandler({})).open(address, timeout=5)
+        )
+    except urllib.error.HTTPError:
+        return {"name": None}
+    except OSError:
+        return None
+
+
+def wait_for(done):
+    for _ in range(600):
+        if done():
+            return
+        time.sleep(0.1)
+    raise AssertionError("nothing after a minute")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="needs Unix homes")
+@pytest.mark.parametrize("home", ["/dev/null/nowhere", None])
+def test_without_a_home_the_book_opens_all_the_same(book, monkeypatch, capsys, home):
+    started = []
+    monkeypatch.setattr(book, "environment", lambda testing: sys.executable)
+    monkeypatch.setattr(os, "execv", lambda python, line: started.append(line))
+    monkeypatch.setattr(os, "chdir", lambda folder: None)
+    monkeypatch.setenv("HOME", home or os.environ["HOME"])
+    book.main(["--no-browser"])
+    lost = "Nothing can be written in your home folder" in capsys.readouterr().out
+    assert lost == bool(home) and os.access(os.environ["HOME"], os.W_OK) and len(started) == 1
 
 
 # --- book.py from the inside -----------------------------------------------------------------------------
