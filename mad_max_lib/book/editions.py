@@ -16,7 +16,7 @@ import nbformat
 from nbconvert import SlidesExporter
 from nbformat.v4 import new_markdown_cell
 
-from . import publish
+from . import living, publish
 
 FOLD = r"<details>.*?</details>"
 ANSWER = r"<details><summary>What you should see</summary>.*?</details>"
@@ -216,6 +216,8 @@ SITE = {
     "myst_heading_anchors": 4,
     "myst_heading_slug_func": "mad_max_lib.book.editions.anchor",
     "mathjax_path": "tex-svg.js",
+    "html_js_files": [("living.js", {"defer": "defer"})],
+    "html_css_files": ["living.css"],
     "html_theme": "sphinx_book_theme",
     "html_context": {"default_mode": "light"},  # the figures are white
     "html_show_copyright": False,
@@ -225,14 +227,22 @@ SITE = {
 
 @edition
 def site(folder):
-    """Write web pages with pictures, formulas, folds and a search, beginning at index.html."""
+    """Write web pages with moving sliders, formulas, folds and a search, beginning at index.html."""
     mathjax = _file(*MATHJAX)
     from sphinx.application import Sphinx
 
+    moving = living.sliders(publish.pages())
     with tempfile.TemporaryDirectory() as work:
+        static = Path(work) / "static"
+        (static / "sliders").mkdir(parents=True)
+        (static / "living.js").write_text(living.SCRIPT, "utf-8")
+        (static / "living.css").write_text(living.STYLE, "utf-8")
         names = []
         for path in publish.pages():
             nb = nbformat.read(path, as_version=4)
+            for cell in nb.cells:
+                if cell.cell_type == "code":
+                    _speak(cell, moving.get(path, {}).get(cell.id), static / "sliders")
             # web pages have a navigation of their own
             nb.cells = [cell for cell in nb.cells if "navigation" not in _tags(cell)]
             for cell in nb.cells:
@@ -245,7 +255,17 @@ def site(folder):
         contents = "\n".join(["# " + TITLE, "", "```{toctree}", ":maxdepth: 1", "", *names, "```", ""])
         (Path(work) / "index.md").write_text(contents, "utf-8")
         Sphinx(work, None, folder, Path(work) / "doctrees", "html", status=None,
-               confoverrides=SITE | {"html_static_path": [str(mathjax)]}).build()  # fmt: skip
+               confoverrides=SITE | {"html_static_path": [str(mathjax), str(static)]}).build()  # fmt: skip
+
+
+def _speak(cell, slider, folder):
+    """Give a cell's pictures their captions as alternative text, and its slider the pictures to show."""
+    for output, after in zip(cell.outputs, [*cell.outputs, {}][1:], strict=True):
+        if "image/png" in output.get("data", {}):
+            caption = after.get("data", {}).get("text/markdown", "")
+            cell.metadata.mystnb = {"image": {"alt": living.plain(caption)}}
+            if slider:
+                output.data = {"text/html": living.as_html(slider, caption, folder)}
 
 
 def anchor(title):

@@ -2,6 +2,7 @@
 
 import base64
 import html
+import itertools
 import traceback
 
 import ipywidgets
@@ -76,6 +77,29 @@ class Explorer(ipywidgets.VBox):
                 raise ValueError(f"slider {name!r} goes from {slider.min} to {slider.max}, got {value!r}")
         self._redraw()
 
+    def pictures(self, most=81):
+        """The pictures over a grid of values, for pages without a kernel.
+
+        Parameters
+        ----------
+        most : int
+            About how many pictures; three sliders get four values each.
+
+        Returns
+        -------
+        choices : dict from name to list of values, that where the slider stands among them
+        pictures : list of bytes
+            One PNG for each combination; the value of the last slider changes first.
+        """
+        stood, each = self.values, max(3, round(most ** (1 / len(self._sliders))))
+        choices = {name: _values(slider, each) for name, slider in self._sliders.items()}
+        pictures = []
+        for combination in itertools.product(*choices.values()):
+            self.set(**dict(zip(choices, combination, strict=True)))
+            pictures.append(self._picture.value)
+        self.set(**stood)
+        return choices, pictures
+
     def _moved(self, change):
         try:
             self._redraw()
@@ -133,3 +157,23 @@ def _slider(name, choice):
     if all(isinstance(v, int) for v in choice):
         return ipywidgets.IntSlider(value, low, high, **look)
     return ipywidgets.FloatSlider(value, min=low, max=high, step=(high - low) / 50, **look)
+
+
+def _values(slider, most):
+    """At most that many values of a slider, from end to end, with the one where it stands."""
+    if isinstance(slider, ipywidgets.SelectionSlider):
+        values = list(slider.options)
+    else:
+        count = round((slider.max - slider.min) / slider.step) + 1
+        values = np.linspace(slider.min, slider.max, count).tolist()
+        if isinstance(slider, ipywidgets.IntSlider):
+            values = [round(value) for value in values]
+        values[round((slider.value - slider.min) / slider.step)] = slider.value
+    stands = values.index(slider.value)
+    if len(values) > most:
+        places = np.linspace(0, len(values) - 1, most).round().astype(int)
+        inner = places[1:-1]
+        if 0 < stands < len(values) - 1:
+            inner[np.abs(inner - stands).argmin()] = stands
+        values = [values[place] for place in places]
+    return values

@@ -1,5 +1,6 @@
 """The editions: nothing in the student edition solves an exercise; slides and pages open from disk."""
 
+import ast
 import inspect
 import re
 
@@ -158,6 +159,20 @@ SEE = """() => {
                 .filter(text => left(text.innerHTML)).length,
     };
 }"""
+MOVE = """async () => {  // the name of each slider, and whether moving it changes its picture
+    const found = [];
+    for (const slider of document.querySelectorAll(".mm-sliders input")) {
+        const picture = slider.closest(".mm-sliders").querySelector("img"), seen = new Set();
+        for (let place = +slider.max; place >= 0 && seen.size < 2; place--) {
+            slider.value = place;
+            slider.dispatchEvent(new Event("input"));
+            await picture.decode();  // raises where there is none
+            seen.add(picture.src);
+        }
+        found.push([slider.labels[0].firstChild.data.trim(), seen.size == 2]);
+    }
+    return found;
+}"""
 TURN = """() => {
     const wrong = [];
     for (let last = false; !last; Reveal.next()) {
@@ -183,6 +198,15 @@ def test_slides_fit_the_screen_without_a_network(page, tmp_path):
     assert page.problems == []
 
 
+def sliders(path):
+    """The names of a chapter's sliders."""
+    trees = [ast.parse(cell.source) for cell in read(path).cells if "mm.Explorer(" in cell.source]
+    calls = [node for tree in trees for node in ast.walk(tree) if getattr(node, "func", None)]
+    calls = [call for call in calls if ast.unparse(call.func) == "mm.Explorer"]
+    own = {"caption", "figsize", "subplots"}
+    return [word.arg for call in calls for word in call.keywords if word.arg not in own]
+
+
 def test_the_site_works_without_a_network(page, tmp_path, capsys):
     build("site", tmp_path)
     pages = publish.pages()
@@ -193,6 +217,7 @@ def test_the_site_works_without_a_network(page, tmp_path, capsys):
         page.goto((tmp_path / f"{path.stem}.html").as_uri())
         page.evaluate(TYPESET)
         nb, seen = read(tmp_path / "_sources" / path.name), page.evaluate(SEE)
+        assert page.evaluate(MOVE) == [[name, True] for name in sliders(path)], path.name
         assert seen["pictures"] == [True] * pictures(nb) and seen["wrong"] == 0, path.name
         assert bool(seen["formulas"]) == any(
             "$" in cell.source for cell in nb.cells if cell.cell_type == "markdown"

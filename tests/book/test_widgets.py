@@ -61,6 +61,22 @@ def test_the_picture_follows_the_browser_and_the_code():
     assert (first != second).any() and (picture(one) == first).all()
 
 
+def test_the_pictures_of_a_grid_hold_the_ends_and_the_start():
+    one = explorer(lambda ax, k, beta, layer: ax.plot([0, k], [0, beta]),
+                   k=(0, 200, 31), beta=(0.0, 1.0, 0.37), layer=["first", "last"])  # fmt: skip
+    choices, pictures = one.pictures(most=30)
+    assert choices["layer"] == ["first", "last"] and len(choices["k"]) == len(choices["beta"]) == 3
+    assert choices["k"] == [0, 31, 200] and choices["beta"] == [0.0, 0.37, 1.0]
+    assert len(pictures) == 18 and one.values == {"k": 31, "beta": 0.37, "layer": "first"}
+    one.set(k=200, beta=0.37, layer="last")
+    assert pictures[15] == one._picture.value != pictures[9]
+
+
+def test_a_single_slider_shows_all_its_steps():
+    choices, pictures = explorer(lambda ax, beta: ax.plot([0, beta]), beta=(0.0, 1.0, 0.5)).pictures()
+    assert np.allclose(choices["beta"], np.linspace(0, 1, 51)) and len(pictures) == 51
+
+
 def test_set_names_what_is_wrong():
     one = explorer(k=(0, 5), layer=["first", "last"], draw=lambda ax, k, layer: None)
     with pytest.raises(ValueError, match="there is no slider 'q'; there are k, layer"):
