@@ -13,15 +13,11 @@ from importlib import metadata
 from pathlib import Path
 
 import nbformat
-from nbconvert import SlidesExporter
-from nbformat.v4 import new_markdown_cell
 
-from . import living, publish
+from . import decks, living, publish
+from .decks import pictures, tags
 
-FOLD = r"<details>.*?</details>"
 ANSWER = r"<details><summary>What you should see</summary>.*?</details>"
-LINK = r"\[([^]]+)\]\([^)]*\)"
-QUESTION = r"\*[^*]+\?\*"  # in italics
 MATHJAX = "sphinx-mathjax-offline", "sphinx-mathjax-offline/static/mathjax/tex-svg.js"  # one file, no fonts
 REVEAL = "sphinx-revealjs", "sphinx_revealjs/_static/revealjs"
 
@@ -72,14 +68,14 @@ def student_page(nb):
     (['f = ...', 'f = mm.check("1.1", f)'], 'check-1-1')
     """
     nb = publish.canonical(nb)
-    nb.cells = [cell for cell in nb.cells if "solution" not in _tags(cell)]
+    nb.cells = [cell for cell in nb.cells if "solution" not in tags(cell)]
     for cell in nb.cells:
         if cell.cell_type == "markdown":
             cell.source = re.sub(ANSWER, "", cell.source, flags=re.S).rstrip()
             cell.source = re.sub(r"\[([^]]+)\]\(instructor_guide[^)]*\)", r"\1", cell.source)
             continue
         cell.outputs, cell.execution_count = [], None
-        if "check" in _tags(cell):
+        if "check" in tags(cell):
             number = re.search(r'check\("([\d.]+)"', cell.source)[1].replace(".", "-")
             cell.metadata.nbgrader = nbformat.from_dict({
                 "schema_version": 3, "grade_id": f"check-{number}", "cell_type": "code", "points": 1,
@@ -90,43 +86,6 @@ def student_page(nb):
 
 # --- slides ----------------------------------------------------------------------------------------------
 
-SLIDES = """\
-{%- extends 'index.html.j2' -%}
-{%- block html_head_js -%}
-<script src="reveal/dist/reveal.js"></script><script src="reveal/plugin/math/math.js"></script>
-{%- endblock -%}
-{%- block html_head_js_mathjax -%}{%- endblock -%}
-{%- block html_head_css -%}
-<style>
-.reveal { --r-main-font-size: 32px; --r-heading-text-transform: none; --r-heading-margin: 0 0 0.4em 0;
-          --r-heading1-size: 2em; --r-heading2-size: 1.4em; --r-heading3-size: 1.2em; }
-.reveal .slides section { text-align: left; }
-.reveal .slides .jp-Cell { padding: 0 1em; }
-.reveal .slides .jp-RenderedHTMLCommon { font: inherit; color: inherit; }
-.reveal .slides .jp-RenderedHTMLCommon blockquote { width: auto; margin: 0; padding: 0.3em 1em;
-                                                    font-style: normal; }
-.reveal .slides pre { font-size: 17px !important; }  /* 110 characters side by side */
-.reveal .slides .jp-RenderedImage img { display: block; margin: 0 auto; height: 15em; max-width: 100%;
-                                        max-height: none; object-fit: contain; }
-</style>
-{%- endblock -%}
-{%- block footer_js -%}
-<script>
-function fit() {  // in smaller letters, if need be
-    const slide = Reveal.getCurrentSlide();
-    for (let size = 32; size > 12 && slide.scrollHeight > 690; size--) slide.style.fontSize = `${size}px`;
-    Reveal.layout();
-}
-Reveal.on("slidechanged", fit);
-Reveal.initialize({
-    width: 1280, height: 720, margin: 0.02, hash: true, slideNumber: true, transition: "none",
-    plugins: [RevealMath.MathJax3],
-    mathjax3: {mathjax: "tex-svg.js"},
-}).then(fit);
-</script>
-{%- endblock -%}
-"""
-
 
 @edition
 def slides(folder):
@@ -136,68 +95,8 @@ def slides(folder):
     shutil.copy(_file(*MATHJAX), folder)
     for path in publish.pages():
         if path.stem[:2].isdigit():
-            html = slide_page(deck(nbformat.read(path, as_version=4)), path.stem)
-            (Path(folder) / f"{path.stem}.html").write_text(html, "utf-8", newline="\n")
-
-
-def slide_page(nb, name):
-    """The slides of a deck as a web page, which needs ``reveal`` and ``tex-svg.js`` beside it."""
-    exporter = SlidesExporter(raw_template=SLIDES, reveal_url_prefix="reveal", reveal_theme="white",
-                              exclude_input_prompt=True, exclude_output_prompt=True)  # fmt: skip
-    return exporter.from_notebook_node(nb, resources={"metadata": {"name": name}})[0]
-
-
-def deck(nb):
-    """The slides of a chapter, as a notebook whose cells carry nbconvert's slideshow metadata.
-
-    Slides are chosen by the chapter's structure: its title; each theorem, without the proof; each paragraph
-    with a question in italics; each figure, without the code. The first of them under a heading gets the
-    heading. A cell with a slide type of its own is taken whole, or left out if the type is "skip".
-
-    Examples
-    --------
-    >>> from nbformat.v4 import new_notebook
-    >>> text = "# 01 · Lines\\n\\n*A motto.*\\n\\nText.\\n\\n## How many?\\n\\nA guess: *how?*\\n\\nMore."
-    >>> for cell in deck(new_notebook(cells=[new_markdown_cell(text)])).cells:
-    ...     print(cell.metadata.slideshow.slide_type, repr(cell.source))
-    slide '# 01 · Lines'
-    - '*A motto.*'
-    slide '## How many?'
-    - 'A guess: *how?*'
-    """
-    cells, heading = [], None
-    for cell in publish.canonical(nb).cells:
-        kind = cell.metadata.get("slideshow", {}).get("slide_type")
-        if kind == "skip":
-            continue
-        for shown in [cell] if kind else _shown(cell):
-            if shown.cell_type == "markdown" and shown.source.startswith("#"):
-                heading = None if kind else shown
-            if heading is shown:
-                continue
-            if heading:
-                cells.append(_marked(heading, "subslide" if heading.source.startswith("### ") else "slide"))
-            begins = kind in (None, "slide", "subslide")
-            cells.append(_marked(shown, "-" if heading and begins else kind or "subslide"))
-            heading = None
-    return nbformat.v4.new_notebook(cells=cells, metadata=nb.metadata)
-
-
-def _shown(cell):
-    """The headings of a cell and what a slide shows of it, as new cells."""
-    if cell.cell_type == "code":
-        cell.outputs = [output for output in cell.outputs if "data" in output]
-        cell.metadata.transient = {"remove_source": True}
-        return [cell] if any("image/png" in output.data for output in cell.outputs) else []
-    found = []
-    if not _tags(cell):
-        source = re.sub(LINK, r"\1", re.sub(FOLD, "", cell.source, flags=re.S))
-        source = re.sub(r"^### Exercise.*?(?=^##? |\Z)", "", source, flags=re.M | re.S)
-        for block in re.split(r"\n{2,}", source.strip()):
-            motto = found and found[-1].source.startswith("# ")
-            if motto or block.startswith(("#", ">")) or re.search(QUESTION, block):
-                found.append(new_markdown_cell(block))
-    return found
+            page = decks.slide_page(decks.deck(nbformat.read(path, as_version=4)), path.stem)
+            (Path(folder) / f"{path.stem}.html").write_text(page, "utf-8", newline="\n")
 
 
 # --- web pages -------------------------------------------------------------------------------------------
@@ -241,10 +140,9 @@ def site(folder):
         for path in publish.pages():
             nb = nbformat.read(path, as_version=4)
             for cell in nb.cells:
-                if cell.cell_type == "code":
-                    _speak(cell, moving.get(path, {}).get(cell.id), static / "sliders")
+                _speak(cell, moving.get(path, {}).get(cell.id), static / "sliders")
             # web pages have a navigation of their own
-            nb.cells = [cell for cell in nb.cells if "navigation" not in _tags(cell)]
+            nb.cells = [cell for cell in nb.cells if "navigation" not in tags(cell)]
             for cell in nb.cells:
                 if "jupyter" in cell.metadata:  # code that a first reading can do without
                     cell.metadata.tags = ["hide-input"]
@@ -260,12 +158,10 @@ def site(folder):
 
 def _speak(cell, slider, folder):
     """Give a cell's pictures their captions as alternative text, and its slider the pictures to show."""
-    for output, after in zip(cell.outputs, [*cell.outputs, {}][1:], strict=True):
-        if "image/png" in output.get("data", {}):
-            caption = after.get("data", {}).get("text/markdown", "")
-            cell.metadata.mystnb = {"image": {"alt": living.plain(caption)}}
-            if slider:
-                output.data = {"text/html": living.as_html(slider, caption, folder)}
+    for output, caption in pictures(cell):
+        cell.metadata.mystnb = {"image": {"alt": caption}}
+        if slider:
+            output.data = {"text/html": living.as_html(slider, caption, folder)}
 
 
 def anchor(title):
@@ -280,15 +176,6 @@ def anchor(title):
 
 
 # --- common ----------------------------------------------------------------------------------------------
-
-
-def _tags(cell):
-    return cell.metadata.get("tags", [])
-
-
-def _marked(cell, kind):
-    cell.metadata.slideshow = nbformat.from_dict({"slide_type": kind})
-    return cell
 
 
 def _file(package, name):

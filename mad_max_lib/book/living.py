@@ -10,7 +10,6 @@ import hashlib
 import html
 import json
 import os
-import re
 from pathlib import Path
 
 import joblib
@@ -117,16 +116,5 @@ def as_html(slider, caption, folder):
         )
     return (
         f'<div class="mm-sliders" data-files="{html.escape(json.dumps(files))}">{"".join(labels)}'
-        f'<img src="{files[place]}" alt="{html.escape(plain(caption))}"></div>'
+        f'<img src="{files[place]}" alt="{html.escape(caption)}"></div>'
     )
-
-
-def plain(caption):
-    """A caption without its marks, as a screen reader speaks it.
-
-    Examples
-    --------
-    >>> plain("**Figure 1.2.** A *line* of slope $a_r$.")
-    'Figure 1.2. A line of slope a_r.'
-    """
-    return re.sub(r"[*`$]", "", caption)

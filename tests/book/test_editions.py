@@ -3,12 +3,13 @@
 import ast
 import inspect
 import re
+from importlib.resources import files
 
 import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
-from mad_max_lib.book import editions, publish
+from mad_max_lib.book import decks, editions, publish
 from mad_max_lib.exercises import all_exercises
 
 # of Sphinx's extensions, about later versions of Sphinx
@@ -86,7 +87,7 @@ CHAPTER = [
 
 
 def test_slides_follow_the_structure_and_marked_cells_win():
-    deck = editions.deck(new_notebook(cells=CHAPTER))
+    deck = decks.deck(new_notebook(cells=CHAPTER))
     assert [(cell.metadata.slideshow.slide_type, cell.source) for cell in deck.cells] == [
         ("slide", "# 01 · Lines"),
         ("-", "*A motto.*"),
@@ -99,7 +100,7 @@ def test_slides_follow_the_structure_and_marked_cells_win():
         ("-", "shown()"),
         ("slide", "All *of* this."),
     ]
-    html = editions.slide_page(deck, "01_lines")
+    html = decks.slide_page(deck, "01_lines")
     assert html.count("<img") == 1 and "picture()" not in html and "shown" in html and ">1<" not in html
     assert "<title>01_lines slides</title>" in html
     assert re.findall(r"""(?:src|href|from)[= ]*["']([^"'#]+)["']""", html) == [
@@ -111,7 +112,7 @@ def test_slides_follow_the_structure_and_marked_cells_win():
 @pytest.mark.parametrize("name", ["01_max_affine_splines", "16_the_exact_partition"])
 def test_a_chapter_makes_a_lecture(name):
     nb = read(publish.NOTEBOOKS / f"{name}.ipynb")
-    html = editions.slide_page(editions.deck(nb), name)
+    html = decks.slide_page(decks.deck(nb), name)
     assert html.count("<img") == pictures(nb) > 5
     assert "Theorem" in html and "Proof" not in html and "Exercise" not in html
 
@@ -145,6 +146,20 @@ def build(form, folder):
     for package in ("sphinx", "myst_nb", "sphinx_book_theme", "sphinx-mathjax-offline", "sphinx_revealjs"):
         pytest.importorskip(package, reason=f"the Python package {package} is missing")
     assert editions.main([form, str(folder)]) == 0
+
+
+def barriers(page):
+    """What shuts out some readers, as axe-core finds it: (rule, element) of level serious or critical."""
+    axe = files(pytest.importorskip("axe_playwright_python")) / "axe.min.js"
+    page.evaluate(axe.read_text("utf-8"))
+    found = page.evaluate("axe.run({resultTypes: ['violations'], preload: false})")["violations"]
+    return [(one["id"], node["html"][:99]) for one in found if one["impact"] in ("serious", "critical")
+            for node in one["nodes"]]  # fmt: skip
+
+
+def test_a_barrier_is_found(page):
+    page.set_content("<html lang='en'><title>Page</title><main><h1>Page</h1><img src='x.png'></main></html>")
+    assert [rule for rule, _ in barriers(page)] == ["image-alt"]
 
 
 TYPESET = "document.querySelector('script[src*=tex-svg]') ? MathJax.startup.promise : null"
@@ -195,6 +210,7 @@ def test_slides_fit_the_screen_without_a_network(page, tmp_path):
         seen = page.evaluate(SEE)
         assert all(seen["pictures"]) and seen["wrong"] == 0 and page.evaluate(TURN) == [], path.name
         assert 2 < page.evaluate("Reveal.getTotalSlides()") < 40
+        assert barriers(page) == [], path.name
     assert page.problems == []
 
 
@@ -217,6 +233,7 @@ def test_the_site_works_without_a_network(page, tmp_path, capsys):
         page.goto((tmp_path / f"{path.stem}.html").as_uri())
         page.evaluate(TYPESET)
         nb, seen = read(tmp_path / "_sources" / path.name), page.evaluate(SEE)
+        assert barriers(page) == [], path.name
         assert page.evaluate(MOVE) == [[name, True] for name in sliders(path)], path.name
         assert seen["pictures"] == [True] * pictures(nb) and seen["wrong"] == 0, path.name
         assert bool(seen["formulas"]) == any(

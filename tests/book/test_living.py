@@ -71,9 +71,9 @@ def test_the_html_names_a_file_for_each_place_and_begins_where_the_slider_stands
     folder.mkdir()
     coded = [base64.b64encode(bytes([i // 2])).decode() for i in range(6)]
     slider = {"choices": {"k": [0, 0.123456], "w<h": ["a", "b", '"c"']}, "start": [1, 2], "pictures": coded}
-    words = living.as_html(slider, "**Figure 1.1.** Where $a_r$ is.", folder)
+    words = living.as_html(slider, "Figure 1.1. Where a_r < b.", folder)
     files = json.loads(html.unescape(re.search(r'data-files="([^"]*)"', words)[1]))
     assert len(files) == 6 and len(set(files)) == 3 == len(list(folder.iterdir()))
-    assert f'<img src="{files[5]}" alt="Figure 1.1. Where a_r is."' in words
+    assert f'<img src="{files[5]}" alt="Figure 1.1. Where a_r &lt; b."' in words
     assert 'max="1" value="1"' in words and 'max="2" value="2"' in words and "0.1235" in words
     assert "w&lt;h" in words and "w<h" not in words
