@@ -226,7 +226,7 @@ def em_step(x, means, weights, sigma):
     >>> means.round(3).tolist(), round(sigma, 3)
     ([[-1.0], [1.0]], 0.0)
 
-    Built in chapter 23.
+    Built in chapter 24.
     """
     check_parameter("means", means, "R", "D")
     x = check_input(x, means, "N", means.shape[1])

@@ -1056,7 +1056,7 @@ def goes_out_at_home(means, weights, r):
 
 
 def goes_out_of_the_frame(means, weights, r):
-    """Only places within the lights' bounding box."""
+    """Only places within the bounding box of the means."""
     return _goes_out(means, weights, r, list(zip(means.min(axis=0), means.max(axis=0), strict=True)))
 
 
@@ -1448,7 +1448,7 @@ SOLUTIONS = {
     "15.5": sign_flip_p,
     "16.6": count_regions, "17.7": class_shares,
     "18.6": merge_two, "19.6": as_kmeans, "20.6": crossings, "21.6": suspicion,
-    "22.5": ink_range, "23.3": goes_out, "25.4": fee_weights,
+    "22.5": ink_range, "23.6": goes_out, "25.4": fee_weights,
     "26.5": glued, "28.6": best_code,
 }  # fmt: skip
 WRONG = {
@@ -1549,7 +1549,7 @@ WRONG = {
         suspicion_of_numbers, suspicion_agreement, suspicion_counted, suspicion_of_two_labels,
     ],
     "22.5": [ink_swapped, ink_no_box, ink_box_alone, ink_shrunk, ink_dark_shrunk],
-    "23.3": [goes_out_squared, goes_out_at_home, goes_out_of_the_frame, goes_out_never],
+    "23.6": [goes_out_squared, goes_out_at_home, goes_out_of_the_frame, goes_out_never],
     "25.4": [fee_as_entropy, fee_winner, fee_shifted, fee_cut_off, fee_cut_off_rescaled],
     "26.5": [glued_not_turned_down, glued_without_biases, glued_louder, glued_by_beta, glued_by_the_mean],
     "28.6": [best_code_alone, best_code_twice, best_code_left_to_right, best_code_climbs],
