@@ -1,68 +1,75 @@
-"""Chapter 28, joint inference and orthogonal filters."""
+"""Chapter 28, joint inference."""
 
 from functools import partial
 from itertools import product
+from math import exp
 
 import numpy as np
 
-from . import ask, call, exercise
+from . import ask, call, exercise, within
 
 exercise(
     "28.1",
-    solution=[0, 0.5, 2.5, 0],
+    solution=[0, -0.5, -0.5, 2],
     wrong={
-        (0, 0.5, 2.5, 3): "the last score is the sum of two others. What do the two notes have in common?",
-        (0, 0.5, 2.5, -3): "the product is taken away twice. "
-        "How many pairs do two units make in the formula?",
-        (0, 3, 5, 5): "these scores hold no offsets. What does each unit take back for its own length?",
-        (0, 0.5, 2.5, 6): "for these two notes the product is positive. "
+        (0, -0.5, -0.5, -1): "the last score is the sum of two others. "
+        "What do the two patterns have in common?",
+        (0, -0.5, -0.5, -4): "for these two patterns the product is negative. "
         "Does it lower or raise the last score?",
-        (0, 2.5, 0.5, 0): "the middle two are exchanged. "
-        "Which unit does the first place of a code belong to?",
+        (0, -0.5, -0.5, 5): "the product is counted twice. How many pairs do two units make?",
+        (0, -0.5, -0.5, 0.5): "the product is counted by half. "
+        "What is left of the one half when the square "
+        "of a sum is expanded?",
+        (0, 2, 2, 7): "these scores hold no offsets. What does each unit take back for its own length?",
+        (-2, -2.5, -2.5, 0): "these are half the squared distances with a minus. "
+        "Which term do all four share, and does the joint score hold it?",
     },
-    otherwise="not all are right. What does each note score alone, and what do they share?",
-    why="Alone they score 5 - 5/2 and 3 - 5/2; for both together the product 3 is taken from the sum 3. "
-    "So the best code is (1, 0), while each alone is above 0: the second one hears what the first one plays.",
+    otherwise="not all are right. What does each unit score alone, and what do the two patterns share?",
+    why="Alone each unit scores 2 - 5/2 = -1/2, so both say off. "
+    "The inner product is -4 + 1 = -3, and the code "
+    "11 scores -1/2 - 1/2 + 3 = 2. "
+    "It is the best code: the two patterns partly cancel, so each unit receives "
+    "less of its own pattern than it waits for.",
 )
 
 
-def joint_scores(x, A, B, choices):
+def joint_scores(x, A, B, codes):
     units = np.arange(len(A))
-    alone = (np.einsum("nd,krd->nkr", x, A) + B)[:, units, choices].sum(axis=2)  # (N, M)
-    slopes = A[units, choices]  # (M, K, D)
+    alone = (np.einsum("nd,krd->nkr", x, A) + B)[:, units, codes].sum(axis=2)  # (N, M)
+    slopes = A[units, codes]  # (M, K, D)
     shared = (slopes.sum(axis=1) ** 2).sum(axis=1) - (slopes**2).sum(axis=(1, 2))
     return alone - shared / 2
 
 
-def _joint_alone(x, A, B, choices):
-    return (np.einsum("nd,krd->nkr", x, A) + B)[:, np.arange(len(A)), choices].sum(axis=2)
+def _joint_alone(x, A, B, codes):
+    return (np.einsum("nd,krd->nkr", x, A) + B)[:, np.arange(len(A)), codes].sum(axis=2)
 
 
-def _joint_twice(x, A, B, choices):
-    return 2 * joint_scores(x, A, B, choices) - _joint_alone(x, A, B, choices)
+def _joint_twice(x, A, B, codes):
+    return 2 * joint_scores(x, A, B, codes) - _joint_alone(x, A, B, codes)
 
 
-def _joint_with_itself(x, A, B, choices):
-    slopes = A[np.arange(len(A)), choices]
-    return _joint_alone(x, A, B, choices) - (slopes.sum(axis=1) ** 2).sum(axis=1) / 2
+def _joint_with_itself(x, A, B, codes):
+    slopes = A[np.arange(len(A)), codes]
+    return _joint_alone(x, A, B, codes) - (slopes.sum(axis=1) ** 2).sum(axis=1) / 2
 
 
-def _joint_sign(x, A, B, choices):
-    return 2 * _joint_alone(x, A, B, choices) - joint_scores(x, A, B, choices)
+def _joint_sign(x, A, B, codes):
+    return 2 * _joint_alone(x, A, B, codes) - joint_scores(x, A, B, codes)
 
 
-def _joint_neighbours(x, A, B, choices):
-    slopes = A[np.arange(len(A)), choices]
-    return _joint_alone(x, A, B, choices) - (slopes[:, :-1] * slopes[:, 1:]).sum(axis=(1, 2))
+def _joint_neighbours(x, A, B, codes):
+    slopes = A[np.arange(len(A)), codes]
+    return _joint_alone(x, A, B, codes) - (slopes[:, :-1] * slopes[:, 1:]).sum(axis=(1, 2))
 
 
 _rng = np.random.default_rng(0)
 _LAYER = _rng.normal(size=(5, 6)), _rng.normal(size=(3, 4, 6)), _rng.normal(size=(3, 4))
-_CHOICES = np.array(list(product(range(4), repeat=3)))[_rng.permutation(64)[:50]]
+_CODES = np.array(list(product(range(4), repeat=3)))[_rng.permutation(64)[:50]]
 exercise(
     "28.2",
     solution=joint_scores,
-    cases=[(*_LAYER, _CHOICES)],
+    cases=[(*_LAYER, _CODES)],
     wrong={
         _joint_alone: "each unit is scored as if it were alone. Where do two units meet in the formula?",
         _joint_twice: "what two units share is taken away twice. "
@@ -74,88 +81,80 @@ exercise(
     },
     otherwise=lambda got, truth, *_: (
         f"entry (0, 0) should be {truth[0, 0]:.4f} and is {got[0, 0]:.4f}. "
-        f"Which terms does the first choice have?"
+        f"Which terms does the first code have?"
     ),
 )
 
 
-def shifted_offsets(A, B):
-    first = A[:, 0].sum(axis=0) - A[:, 0]  # (K, D): the first slopes of the other units
-    return B - np.einsum("krd,kd->kr", A - A[:, :1], first)
-
-
-def _shifted_not(A, B):
-    return B
-
-
-def _shifted_itself(A, B):
-    return B - np.einsum("krd,d->kr", A - A[:, :1], A[:, 0].sum(axis=0))
-
-
-def _shifted_sign(A, B):
-    return 2 * B - shifted_offsets(A, B)
-
-
-def _shifted_half(A, B):
-    return (B + shifted_offsets(A, B)) / 2
-
-
-def _same_posterior(one, other):
-    """A constant for a unit changes nothing."""
-    return np.allclose(one - one[:, :1], other - other[:, :1])
-
-
-_rng = np.random.default_rng(1)
-_SLOPES = _rng.normal(size=(3, 1, 9)) + np.zeros((3, 3, 9))
-for _k in range(3):
-    _SLOPES[_k, :, 3 * _k : 3 * _k + 3] += _rng.normal(size=(3, 3))  # the units differ in pixels of their own
+_ODDS = 1.5 * exp(-2)
 exercise(
     "28.3",
-    solution=shifted_offsets,
-    cases=[(_SLOPES, _rng.normal(size=(3, 3)))],
+    solution=round(_ODDS / (1 + _ODDS), 3),
     wrong={
-        _shifted_not: "your offsets are the old ones. "
-        "What do the other units always add to a unit's products?",
-        _shifted_itself: "a unit's own first slope is in your sum. Over which units does it run?",
-        _shifted_sign: "the shift goes the wrong way. Do overlaps raise or lower a joint score?",
-        _shifted_half: "the shift is half as large as it should be. How often does a pair of units appear?",
+        _ODDS: "that is the odds. Which probability belongs to them?",
+        0.6 * exp(-2): "you changed the probability by the factor. What is it that the factor changes?",
+        1 / (1 + exp(-2) / 1.5): "sensor 1 makes sensor 0 more probable in your version. "
+        "Do these two patterns cancel or resemble each other?",
+        1 / (1 + exp(4) / 1.5): "the product enters twice. How many products does one other unit add?",
+        1 / (1 + exp(1) / 1.5): "the product enters by half. Where does the theorem have a factor one half?",
+        1 / (1 + exp(2) / 0.6): "0.6 is a probability. What are the odds that belong to it?",
+        1 / (1 + exp(2)): "your odds do not know the 0.6. Which odds does sensor 0 begin with?",
+        0.4: "0.4 is the probability that it does not send, if sensor 1 does not. "
+        "What changes if sensor 1 sends?",
     },
-    equal=_same_posterior,
-    otherwise="the product of your factors is not the joint posterior. "
-    "Which part of each slope is the same for all pieces of the unit?",
+    equal=within(0.0006),
+    otherwise="this is not it. Which odds belong to 0.6, and by which factor does sensor 1 change them?",
+    why="The odds 0.6 : 0.4 = 1.5 are multiplied by exp(-2) = 0.135, which gives 0.203. "
+    "The probability is 0.203 / 1.203 = 0.169.",
 )
 
 
-def _which_count(got, truth):
-    if got[0] != truth[0]:
-        return "the first number is off. How does it grow when one more unit joins?"
-    if got[1] != truth[1]:
-        return "the second number is off. How many numbers does one filter hold?"
-    return "the third number is off. What are K and D?"
+def _which_layer(got, truth):
+    first = np.flatnonzero(got != truth)[0]
+    name = "abcdefg"[first]
+    if truth[first] == 0 or got[first] == 0:
+        return f"layer {name} is not right. "
+        "How do the pieces of each unit differ, and what is the product?"
+    return (
+        f"layer {name} is a product, but is it one of which you say? "
+        "What is the product of each unit's difference with the other unit's first slope?"
+    )
 
 
 exercise(
     "28.4",
-    solution=[1048576, 27, 6],
+    solution=[2, 0, 2, 0, 2, 1, 2],
     wrong={
-        (400, 27, 6): "pairs of units are not what is listed. In how many ways can twenty switches stand?",
-        (40, 27, 6): "that is the cost of letting each unit decide alone. "
-        "What does a list of all choices need?",
-        (2**20, 9, 6): "the second number forgets the channels. How many numbers does one filter hold?",
-        (2**20, 64, 6): "64 is what one would like. In a space of how many dimensions do the filters live?",
-        (2**20, 27, 0): "twelve rows in eight dimensions cannot all be orthogonal. "
-        "What does the theorem say of K > D?",
-        (2**20, 27, 4): "K - D counts the rows too many. What else stands in the bound of the theorem?",
+        (2, 0, 2, 0, 2, 1, 1): "layer g needs another look. "
+        "Does the first slope of the other unit change "
+        "anything for a unit whose pieces differ only in another entry?",
+        (2, 0, 2, 0, 2, 1, 0): "you call layer g no product because its slopes are not orthogonal. "
+        "Is that what the theorem on the exact conditions asks?",
+        (2, 0, 2, 0, 2, 0, 0): "you ask for orthogonal slopes in f and g. "
+        "Which vectors have to be orthogonal?",
+        (2, 0, 2, 0, 2, 2, 2): "in layer f the slopes of different units are not all orthogonal. "
+        "What does unit 1 add to the input whatever it chooses?",
+        (2, 0, 2, 0, 2, 0, 2): "layer f needs another look. "
+        "Which vectors have to be orthogonal for a product?",
+        (2, 0, 2, 2, 2, 1, 2): "the two windows of d share an entry. "
+        "How do the pieces of each window differ?",
+        (2, 0, 0, 0, 2, 1, 2): "layer c needs another look. What is the inner product of its rows?",
     },
-    otherwise=_which_count,
-    why="Two pieces and twenty units make 2^20 lists. A filter of 3 x 3 on three channels is a row of 27 "
-    "numbers, and there are at most 27 orthogonal rows of 27 numbers. "
-    "The least overlap is K (K - D) / D = 12 * 4 / 8.",
+    otherwise=_which_layer,
+    why="a and c: orthogonal rows. "
+    "b: the rows have the product 1. d: the differences are (-1, 1, 0) and "
+    "(0, -1, 1) with the product -1. e: the windows share no entry, so all slopes are orthogonal. "
+    "f: the differences (2, 0) and (0, 3) are orthogonal, but unit 1 "
+    "always adds (1, 1), whose product with "
+    "(2, 0) is 2. g: the differences (0, -2, 0) and (0, 0, -2) are "
+    "orthogonal to each other and to the other "
+    "unit's first slope, though the slopes themselves have the product 1.",
 )
 
 
 def _chain(rng, K, gaps=()):
-    """K rows of three numbers, each meets the next in one place or not: (K, 2 K + 1); offsets; an input."""
+    """K rows of three numbers, each meets the next in one place or not: "
+    "(K, 2 K + 1); offsets; an input."""
     W, rows = np.zeros((K, 2 * K + 1)), rng.normal(size=(K, 3)) * 2
     rows[list(gaps), 2] = 0
     for k in range(K):
