@@ -1,5 +1,7 @@
 """Chapter 26, beta-VQ and swish."""
 
+from itertools import product
+
 import numpy as np
 
 from . import ask, call, exercise, within
@@ -9,25 +11,30 @@ exercise(
     solution=[1.0, 9.0, 99.0, 0.75],
     wrong={
         (0.5, 0.9, 0.99, 3.0): "you give beta back. By what is it still divided?",
-        (2.0, 10.0, 100.0, 2 / 3): "you divide 1 by the weight of the entropy. What stands above the line?",
-        (1.0, 1 / 9, 1 / 99, 0.25): "should eta fall when the knob is turned towards hard?",
+        (2.0, 10.0, 100.0, 2 / 3): "you divide 1 by 1 - beta. What stands above the line?",
+        (1.0, 1 / 9, 1 / 99, 0.25): "your eta falls while beta grows. "
+        "Which of the two weights is divided by the other?",
+        (1.0, 9.0, 99.0, 1.5): "the first three are right, but the last is larger than 1. "
+        "Between which numbers does beta lie?",
+        (1.0, 9.0, 99.0, 0.25): "the first three are right. For the last, is beta the larger or the smaller "
+        "of beta and 1 - beta?",
     },
     equal=within(1e-3),
     otherwise=lambda got, truth: (
         "one of the first three is off. What are beta and 1 - beta there?"
-        if not np.allclose(got[:3], truth[:3])
+        if not np.allclose(got[:3], truth[:3], atol=1e-3)
         else "the last one is off. Which beta is three times as large as 1 - beta?"
     ),
-    why="eta = beta / (1 - beta); turned round, beta = eta / (1 + eta).",
-)
+    why="eta = beta / (1 - beta), so 0.5/0.5, 0.9/0.1 and 0.99/0.01. Solved for beta: eta / (1 + eta).",
+)  # fmt: skip
 
 
 def beta_vq(scores, beta):
     best = scores.max(axis=-1, keepdims=True)
     if beta == 1:
         return best[..., 0]
-    weights = np.exp(beta / (1 - beta) * (scores - best))
-    return (weights * scores).sum(axis=-1) / weights.sum(axis=-1)
+    e = np.exp(beta / (1 - beta) * (scores - best))
+    return (e * scores).sum(axis=-1) / e.sum(axis=-1)
 
 
 def _vq_beta_for_eta(scores, beta):
@@ -52,6 +59,14 @@ def _vq_scaled_values(scores, beta):
     return beta_vq(scores, beta) * (beta / (1 - beta) if beta < 1 else 1)
 
 
+def _vq_largest_weight_only(scores, beta):
+    """The winner's score times its weight."""
+    if beta == 1:
+        return scores.max(axis=-1)
+    e = np.exp(beta / (1 - beta) * (scores - scores.max(axis=-1, keepdims=True)))
+    return scores.max(axis=-1) / e.sum(axis=-1)
+
+
 def _vq_mix_of_ends(scores, beta):
     return beta * scores.max(axis=-1) + (1 - beta) * scores.mean(axis=-1)
 
@@ -67,16 +82,21 @@ def _vq_one_maximum(scores, beta):
     return _vq_overflow(scores - scores.max(), beta) + scores.max()
 
 
+def _vq_returns_shifted(scores, beta):
+    """The maximum is taken away from the scores that are averaged, too."""
+    return beta_vq(scores, beta) - (scores.max(axis=-1) if beta < 1 else 0)
+
+
 _SCORES = 2 * np.random.default_rng(0).normal(size=(30, 4))
 _LARGE = [(np.array([[1e3, 998.0, 0.0]]), 0.5), (np.array([[2e3, 1998.0, 0.0], [0.5, 0.0, -1.0]]), 0.5)]
 
 
 def _which_beta(got, truth, scores, beta):
     if scores.max() > 100:
-        return "large scores go wrong. Does a row change its shares when a number is added to all its scores?"
+        return "large scores go wrong. Do a row's weights change when a number is added to all its scores?"
     if beta in (0, 1):
-        counts = "only entropy counts" if beta == 0 else "entropy does not count"
-        return f"beta = {beta:g} is off. What are the shares if {counts}?"
+        counts = "only the entropy counts" if beta == 0 else "the entropy does not count"
+        return f"beta = {beta:g} is off. What are the weights if {counts}?"
     return f"beta = {beta} is off. What is eta there, and what does it multiply?"
 
 
@@ -85,21 +105,55 @@ exercise(
     solution=beta_vq,
     cases=[*((_SCORES, beta) for beta in (1.0, 0.0, 0.3, 0.5, 0.9)), *_LARGE],
     wrong={
-        _vq_beta_for_eta: "at beta = 1/2 your shares are too even. "
+        _vq_beta_for_eta: "at beta = 1/2 your weights are too even. "
         "What multiplies the scores, beta or something larger?",
         _vq_log_sum_exp: "your output lies above the largest score. Can an average of the scores do that?",
-        _vq_not_normalised: "at beta = 0 you add the scores up. What do shares add up to?",
+        _vq_not_normalised: "at beta = 0 you add the scores up. What do the weights add up to?",
         _vq_scaled_values: "your weights seem right, but you average eta times the scores. "
-        "What does a piece put out?",
+        "What does a piece return?",
+        _vq_largest_weight_only: "you multiply the largest score by its weight. Where are the other pieces?",
         _vq_mix_of_ends: "you mix the mean and the maximum. "
-        "Which *one* distribution of shares does the theorem name?",
+        "Which *one* list of weights does the theorem name?",
         _vq_overflow: "scores near 1000 go wrong. "
-        "What may be taken away from all scores of a row without changing the shares?",
+        "What may be taken away from all scores of a row without changing the weights?",
         _vq_one_maximum: "one row with scores near 2000 spoils another near 0. "
         "Which maximum belongs to a row?",
+        _vq_returns_shifted: "your output is too low by each row's maximum. "
+        "Where does the shift help, in the exponents or in the average?",
     },
     otherwise=_which_beta,
 )
+
+_TWICE = 2 * np.exp(2) / (1 + 2 * np.exp(2))
+
+exercise(
+    "26.3",
+    solution=[1.333, 1.873, 2.0],
+    wrong={
+        (1.0, 2 / (1 + np.exp(-2)), 2.0): "that is the unit with the pieces 0 and u. "
+        "How many pieces share the weight here?",
+        (1.0, 2 * _TWICE, 2.0): "at beta = 1/2 and 1 you are right. At beta = 0, how many weights are equal?",
+        (4 / 3, 2 / (1 + np.exp(-2)), 2.0): "at beta = 0 and 1 you are right. At beta = 1/2, how many terms "
+        "does the sum of the exponentials have?",
+        (2.0, 2.0, 2.0): "that is the maximum. Does piece 0 lose all its weight at beta = 0 and 1/2?",
+        (4 / 3, _TWICE, 1.0): "at beta = 1/2 and 1 you give the weight of the two equal pieces. "
+        "What do they return at u = 2?",
+        (2 / 3, _TWICE, 1.0): "those are weights. Which scores are averaged with them?",
+        (2 / 3, _TWICE, 2.0): "for beta < 1 only one of the two equal pieces enters your average. "
+        "Which scores are averaged?",
+        (4 / 3, 2 * _TWICE, 4.0): "at beta = 1 you add both winners. "
+        "What do the weights of all pieces add up to?",
+    },
+    equal=within(6e-3),
+    otherwise=lambda got, truth: (
+        f"your output at beta = {(0, '1/2', 1)[int(np.abs(got - truth).argmax())]} is off. "
+        "Which three scores does the unit have at u = 2, and which weights?"
+    ),
+    why="At beta = 0 each of the three pieces has the weight 1/3: (0 + 2 + 2)/3. At beta = 1/2 the two equal "
+    "pieces together have the weight 2e²/(1 + 2e²) = 0.9366, and the output is twice that, 1.873. "
+    "For any eta it is u sig(eta u + log 2): a swish whose sigmoid is shifted to the left. "
+    "At beta = 1 it is the ReLU again.",
+)  # fmt: skip
 
 
 def hard_enough(R, tolerance):
@@ -123,117 +177,178 @@ def _enough_bits(R, tolerance):
     return np.log2(R) / (np.log2(R) + tolerance)
 
 
-exercise(
-    "26.3",
-    solution=hard_enough,
-    cases=[(2, 0.1), (4, 0.1), (9, 0.01), (100, 2.0)],
-    wrong={
-        _enough_one_minus: "is a tenth on the knob a tenth in the output? "
-        "Which number stands under log(R) in the bound?",
-        _enough_eta: "a knob stands between 0 and 1, yours beyond. Is that beta or eta?",
-        _enough_two_pieces: "2 pieces and 4 pieces get the same knob. Whose entropy can be larger?",
-        _enough_bits: "close, but the knob is turned too far. "
-        "In which unit does H count, bits or natural logarithms?",
-    },
-    otherwise="the promise is missed or overfulfilled. "
-    "Which eta makes the bound as large as the tolerance, and which beta belongs to it?",
-)
+def _enough_upside_down(R, tolerance):
+    return tolerance / (np.log(R) + tolerance)
 
 
-def knob_slope(u, p):
-    eta = np.exp(p)
-    on = 1 / (1 + np.exp(-eta * u))
-    return eta * u**2 * on * (1 - on)
-
-
-def _slope_eta(u, p):
-    return knob_slope(u, p) / np.exp(p)
-
-
-def _slope_one_u(u, p):
-    return knob_slope(u, p) / np.where(u == 0, 1.0, u)
-
-
-def _slope_of_input(u, p):
-    eta = np.exp(p)
-    on = 1 / (1 + np.exp(-eta * u))
-    return on + eta * u * on * (1 - on)
-
-
-def _slope_beta(u, p):
-    eta = np.exp(p)
-    return knob_slope(u, p) / eta * (1 + eta) ** 2
-
-
-def _slope_p_is_beta(u, p):
-    return knob_slope(u, np.log(1 / (1 + np.exp(-p))))
+def _enough_without_log(R, tolerance):
+    return R / (R + tolerance)
 
 
 exercise(
     "26.4",
-    solution=knob_slope,
-    cases=[(np.linspace(-3, 3, 13), 0.7)],
+    solution=hard_enough,
+    cases=[(2, 0.1), (4, 0.1), (9, 0.01), (100, 2.0), (4, 2.0)],
     wrong={
-        _slope_of_input: "that is how the output changes with u. Who moves here?",
-        _slope_eta: "you stop at eta. How does eta change when p does?",
-        _slope_beta: "that is the slope along beta. How does eta = exp(p) change with p?",
-        _slope_one_u: "the slope has the sign of u. How many factors u come down: "
-        "one stands before the sigmoid, and one inside it?",
-        _slope_p_is_beta: "your eta lies between 0 and 1, as a beta does. Which of the two is sig(p)?",
+        _enough_one_minus: "your beta does not depend on R. Which number stands above eta in the bound?",
+        _enough_eta: "your answer can be larger than 1. Is that beta or eta?",
+        _enough_two_pieces: "2 pieces and 4 pieces get the same beta. Is that bound one for any unit, or for "
+        "the ReLU alone?",
+        _enough_bits: "close, but your beta is too large. "
+        "In which unit does the entropy count, bits or natural logarithms?",
+        _enough_upside_down: "a smaller tolerance gives you a smaller beta. "
+        "Should a stricter wish make the unit softer?",
+        _enough_without_log: "your beta is too large. What is the largest entropy of weights on R pieces?",
     },
-    otherwise=lambda got, truth, u, p: (
-        f"at u = {u[8]:g} and p = {p} the slope should be {truth[8]:.4f} and is {got[8]:.4f}. "
-        "Which is eta there, exp(p) or something else?"
-    ),
-)
+    otherwise="at this beta the bound is not equal to the tolerance. "
+    "Which eta makes it so, and which beta belongs to that eta?",
+)  # fmt: skip
 
 
-def _run(params, etas, x):
-    for (W, b), eta in zip(params[:-1], etas, strict=True):
-        u = x @ W.T + b
-        x = u / (1 + np.exp(-eta * u))
-    return x @ params[-1][0].T + params[-1][1]
+def new_bias(W, b, hard, soft):
+    return b + W @ (hard.mean(axis=0) - soft.mean(axis=0))
 
 
-@exercise("26.5")
-def check_26_5(attempt):
-    def flat(*given):
-        return [part for pair in attempt(*given) for part in pair]
+def _bias_wrong_way(W, b, hard, soft):
+    return b - W @ (hard.mean(axis=0) - soft.mean(axis=0))
 
-    rng = np.random.default_rng(3)
-    for sizes in ([3, 5, 2], [4, 6, 5, 3], [4, 4, 4, 4]):
-        params = [
-            (rng.normal(size=(o, i)), rng.normal(size=o)) for i, o in zip(sizes, sizes[1:], strict=False)
-        ]
-        etas = [rng.uniform(0.3, 4, size=o) for o in sizes[1:-1]]
-        like = [part for pair in params for part in pair]
-        parts = call(
-            flat if callable(attempt) else attempt, params, etas, shape=[p.shape for p in like], like=like
-        )
-        new = list(zip(parts[::2], parts[1::2], strict=True))
-        (W_new, b_new), (W, b), amplified = new[0], params[0], etas[0][:, None] * params[0][0]
-        last, last_new = params[-1][0], new[-1][0]
+
+def _bias_one_number(W, b, hard, soft):
+    return b + W.sum(axis=1) * (hard.mean() - soft.mean())
+
+
+def _bias_correction_only(W, b, hard, soft):
+    return W @ (hard.mean(axis=0) - soft.mean(axis=0))
+
+
+def _bias_centred(W, b, hard, soft):
+    return b - W @ soft.mean(axis=0)
+
+
+def _bias_hard_mean(W, b, hard, soft):
+    return b + W @ hard.mean(axis=0)
+
+
+def _bias_first_point(W, b, hard, soft):
+    return b + W @ (hard[0] - soft[0])
+
+
+def _bias_summed(W, b, hard, soft):
+    return b + W @ (hard - soft).sum(axis=0)
+
+
+def _bias_absolute(W, b, hard, soft):
+    return b + np.abs(W) @ (hard.mean(axis=0) - soft.mean(axis=0))
+
+
+def _bias_not_through_W(W, b, hard, soft):
+    """The mean over all units, without the weights."""
+    return b + (hard - soft).mean()
+
+
+def _layer(K_next, K, N, seed):
+    rng = np.random.default_rng(seed)
+    u = 2 * rng.normal(size=(N, K)) + rng.normal(size=K)
+    return (
+        rng.normal(size=(K_next, K)), rng.normal(size=K_next), np.maximum(u, 0), u / (1 + np.exp(-u))
+    )  # fmt: skip
+
+
+exercise(
+    "26.5",
+    solution=new_bias,
+    cases=[_layer(3, 5, 20, 0), _layer(4, 2, 7, 1), _layer(2, 2, 30, 2)],
+    wrong={
+        _bias_wrong_way: "your bias moves the mean pre-activations further away. "
+        "Which outputs have the larger mean, hard or soft?",
+        _bias_one_number: "you lift all units by one common number. Over which axis is a unit's mean?",
+        _bias_correction_only: "the old bias is lost. What is to be corrected?",
+        _bias_centred: "your bias takes away what the softened units return on average. "
+        "Which mean should the pre-activations have instead of the old bias alone?",
+        _bias_hard_mean: "you add what the ReLUs return on average, but softened units return something too. "
+        "By how much do the two differ?",
+        _bias_first_point: "your bias is right for the first input alone. Over what is the mean?",
+        _bias_summed: "your correction grows with the number of inputs. Does a mean?",
+        _bias_absolute: "you drop the signs of W. "
+        "Does a lower output of a unit lower the pre-activations that it enters with a negative weight?",
+        _bias_not_through_W: "every bias moves by the same amount. "
+        "Through what do the outputs of the units reach the next layer?",
+    },
+    otherwise="the mean pre-activation W soft + bias is not that of W hard + b. "
+    "By how much is the mean of soft too low, and what does W make of that?",
+)  # fmt: skip
+
+
+def _worst_lead(V, logits, beta):
+    """The smallest lead of the class over its best rival, and the rival: over the networks with these weights
+    and logits whose hidden units stand at 0, where swish equals ReLU, or where it lies farthest below."""
+    c = logits.argmax()
+    u = 1.27846 * (1 - beta) / beta
+    gap = u - u / (1 + np.exp(-1.27846))
+    corners = np.array(list(product((0.0, 1.0), repeat=V.shape[1])))  # (2^K, K)
+    soft = logits - gap * corners @ V.T  # (2^K, C)
+    leads = soft[:, [c]] - soft
+    leads[:, c] = np.inf
+    return leads.min(), leads.min(axis=0).argmin()
+
+
+def _with(V, column):
+    return np.concatenate([V, column[:, None]], axis=1)
+
+
+@exercise("26.7")
+def check_26_7(attempt):
+    rng = np.random.default_rng(7)
+    for C, K in ((2, 1), (2, 3), (3, 4), (4, 6), (10, 5), (3, 2)) * 2:
+        V, logits = rng.normal(size=(C, K)), 2 * rng.normal(size=C)
+        c = logits.argmax()
+        V[:, 0] = -1.0
+        V[c, 0] = 1.0  # this unit's gap lowers every lead
+        beta = float(call(attempt, V, logits, shape=()))
+        ask(beta <= 1, "your answer is larger than 1. Is that beta or eta?")
+        ask(beta > 0, "at beta = 0 a unit may lie far below its ReLU. Can every such class be safe there?")
+        against, together = np.full(C, 5.0), np.full(C, 3.0)
+        against[c] = 0.0
+        again = float(call(attempt, _with(V, together), logits, shape=()))
         ask(
-            not (np.allclose(W_new, amplified) and np.allclose(last_new, last)),
-            "what goes into the unit is amplified, but what comes out is as loud as before or louder. "
-            "Who turns it down again?",
+            np.isclose(again, beta, rtol=1e-6),
+            "a further unit with the same weight for all classes changes your beta. "
+            "What does its gap do to the difference of two logits?",
+        )
+        again = float(call(attempt, _with(V, against), logits, shape=()))
+        ask(
+            again < beta * (1 + 1e-6),
+            "a further unit that speaks for the rivals alone raises your beta. Its softened output is never "
+            "higher than that of its ReLU. Can that hurt the class?",
         )
         ask(
-            not np.allclose(last_new, last * etas[-1]),
-            "each unit ends up louder by the square of its knob. What undoes an amplifier?",
+            again > beta * (1 - 1e-6),
+            "a further unit that speaks for the rivals alone lowers your beta. Must its gap be the largest "
+            "possible one, or may it be zero while other units have the largest?",
+        )
+        lead, rival = _worst_lead(V, logits, beta)
+        tight = 1e-3 * (1 + np.abs(logits).max())
+        second = np.argsort(logits)[-2]
+        ask(
+            lead > -tight or rival == second,
+            f"at your beta = {beta:.4f} class {c} can lose to class {rival}, which is not the one with "
+            "the second largest logit. Which rivals have to be looked at?",
         )
         ask(
-            np.ptp((W_new / W)[:, 0]) > 1e-9,
-            "all units of the first layer get the same amplifier. Do they have the same knob?",
+            lead > -tight,
+            f"at your beta = {beta:.4f} class {c} can lose to class {rival}: some networks with these "
+            "weights and logits change their decision. Which units lower the lead, and by how much at most?",
         )
+        eta = beta / max(1 - beta, 1e-12)
+        less = eta * 0.2785 / np.log(2)
         ask(
-            not (np.allclose(W_new, amplified) and np.allclose(b_new, b)),
-            "the weights are amplified, the biases are not. What does the knob multiply?",
+            not abs(_worst_lead(V, logits, less / (1 + less))[0]) < tight,
+            "you allow each unit a gap of log(2) / eta. How far can a swish, of all units with two pieces, "
+            "really lie below its ReLU?",
         )
-        x, ones = rng.normal(size=(20, sizes[0])), [np.ones_like(eta) for eta in etas]
-        truth, got = _run(params, etas, x), _run(new, ones, x)
+        less = 0.99 * eta
         ask(
-            np.allclose(got, truth, rtol=0, atol=1e-9 * max(1, np.abs(truth).max())),
-            "the glued network does not put out the same numbers. Follow one unit: "
-            "by what is its pre-activation multiplied, by what its output, and which weights can do that?",
+            _worst_lead(V, logits, less / (1 + less))[0] < 0,
+            f"your beta = {beta:.4f} is safe, but a smaller one is, too. Which units cannot lower the "
+            "lead, and is it the sum over all rivals that counts?",
         )

@@ -1171,6 +1171,57 @@ def glued_by_the_mean(params, etas):
     return glued(params, [np.full_like(eta, eta.mean()) for eta in etas])
 
 
+def safe_beta(V, logits):
+    """At the largest gap of all units that speak for the class against a rival, no rival may come level."""
+    c = logits.argmax()
+    rivals = np.delete(np.arange(len(logits)), c)
+    lowered = 0.2785 * np.maximum(V[c] - V[rivals], 0).sum(axis=1)  # times 1 / eta, for each rival
+    eta = (lowered / (logits[c] - logits[rivals])).max()
+    return eta / (1 + eta)
+
+
+def safe_by(lowered, V, logits, gap=0.2785, choose=np.max):
+    c = logits.argmax()
+    rivals = np.delete(np.arange(len(logits)), c)
+    eta = choose(gap * np.array([lowered(V[c], V[j]) for j in rivals]) / (logits[c] - logits[rivals]))
+    return eta / (1 + eta)
+
+
+def safe_both_ways(V, logits):
+    return safe_by(lambda one, other: np.abs(one - other).sum(), V, logits)
+
+
+def safe_each_logit(V, logits):
+    return safe_by(lambda one, other: np.abs(one).sum() + np.abs(other).sum(), V, logits)
+
+
+def safe_log_2(V, logits):
+    return safe_by(lambda one, other: np.maximum(one - other, 0).sum(), V, logits, gap=np.log(2))
+
+
+def safe_net(V, logits):
+    """Gaps of all units at once, so that signs cancel."""
+    return safe_by(lambda one, other: max((one - other).sum(), 1e-9), V, logits)
+
+
+def safe_runner_up(V, logits):
+    c, second = np.argsort(logits)[:-3:-1]
+    return safe_beta(V[[c, second]], logits[[c, second]])
+
+
+def safe_eta(V, logits):
+    beta = safe_beta(V, logits)
+    return 1 + beta / (1 - beta)
+
+
+def safe_all_rivals_at_once(V, logits):
+    return safe_by(lambda one, other: np.maximum(one - other, 0).sum(), V, logits, choose=np.sum)
+
+
+def safe_at_zero(V, logits):
+    return 0.0
+
+
 def by_branches(blocks, W_head):
     """Block by block from the head: each path goes on with its number of branches, or with one more."""
     sums = [W_head]
@@ -1449,7 +1500,7 @@ SOLUTIONS = {
     "16.6": count_regions, "17.7": class_shares,
     "18.6": merge_two, "19.6": as_kmeans, "20.6": crossings, "21.6": suspicion,
     "22.5": ink_range, "23.6": goes_out, "25.4": fee_weights,
-    "26.5": glued, "28.6": best_code,
+    "26.7": safe_beta, "28.6": best_code,
 }  # fmt: skip
 WRONG = {
     "1.5": [
@@ -1551,6 +1602,9 @@ WRONG = {
     "22.5": [ink_swapped, ink_no_box, ink_box_alone, ink_shrunk, ink_dark_shrunk],
     "23.6": [goes_out_squared, goes_out_at_home, goes_out_of_the_frame, goes_out_never],
     "25.4": [fee_as_entropy, fee_winner, fee_shifted, fee_cut_off, fee_cut_off_rescaled],
-    "26.5": [glued_not_turned_down, glued_without_biases, glued_louder, glued_by_beta, glued_by_the_mean],
+    "26.7": [
+        safe_both_ways, safe_each_logit, safe_log_2, safe_net, safe_runner_up, safe_eta,
+        safe_all_rivals_at_once, safe_at_zero,
+    ],
     "28.6": [best_code_alone, best_code_twice, best_code_left_to_right, best_code_climbs],
 }  # fmt: skip
