@@ -6,22 +6,142 @@ from . import ask, call, exercise, within
 
 exercise(
     "25.1",
-    solution=[0.25, 0.75, 1.099, 0.824],
+    solution=[-0.197, 0.451, 0.0, -0.089],
     wrong={
-        (0.75, 0.25, 1.099, 0.275): "your pieces have changed places. "
-        "Which one is more probable when u is positive?",
-        (0.25, 0.75, 0.75, 0.824): "the hard output is off. Is it a probability, or the score of the winner?",
-        (0.25, 0.75, 1.099, 1.099): "your soft output is the hard one. How much does the losing piece count?",
-        (0.25, 0.75, 1.099, 0.549): "you average both pieces as if they were equally probable. Are they?",
+        (2.0, 0.881, 2.0, 1.762): "your odds hold for pages with as much ink as paper. "
+        "How often is a pixel of this page ink?",
+        (-0.303, 0.425, 0.0, -0.129): "you multiply the odds by one tenth. "
+        "What are the odds of something that happens once in ten times?",
+        (0.197, 0.549, 0.197, 0.108): "those are the odds of paper. Whose odds does u tell?",
+        (-0.197, 0.549, 0.0, -0.108): "your probability falls as the reading grows. Whose is it?",
+        (-0.197, 0.451, -0.197, -0.089): "your hard output is below zero. "
+        "Which two scores does the unit compare?",
+        (-0.197, 0.451, 0.0, 0.0): "your soft output is the hard one. Does the losing piece count?",
+        (-0.197, 0.451, 0.0, 0.451): "your soft output is a probability. The mean of which numbers is it?",
     },
-    equal=within(0.01),
+    equal=within(0.006),
     otherwise=lambda got, truth: (
-        "the posteriors are off. What are the odds, e to the u?"
-        if not np.allclose(got[:2], truth[:2], atol=0.01)
+        "u is off. What does the reading alone say, and what does the rarity of ink add to it?"
+        if not abs(got[0] - truth[0]) < 0.006
+        else "your probability does not fit your u. How do odds become a probability?"
+        if not abs(got[1] - truth[1]) < 0.006
         else "one of the two outputs is off. Which scores do the pieces have, and which mean of them is soft?"
     ),
-    why="The odds of piece 1 are e^u = 3 to 1. "
-    "The hard output is log 3 = 1.099, and the soft one three quarters of it.",
+    why="u = 2 * 2 - 2 + log(1 / 9) = -0.197, and sigmoid(u) = 0.451. The reading is exactly that of ink, "
+    "yet paper is more probable, because ink is rare. The hard output is max(0, u) = 0, "
+    "and the soft one 0.451 u.",
+)
+
+
+def calibration_error(t, ink, bins=10):
+    bin_of = np.minimum((t * bins).astype(int), bins - 1)
+    error = 0.0
+    for i in range(bins):
+        here = bin_of == i
+        if here.any():
+            error += here.mean() * abs(t[here].mean() - ink[here].mean())
+    return error
+
+
+def _bins(t, ink, bins):
+    """Share of the claims, mean claim and share of ink in each bin that holds claims: (B, 3)."""
+    bin_of = np.minimum((t * bins).astype(int), bins - 1)
+    return np.array([
+        ((bin_of == i).mean(), t[bin_of == i].mean(), ink[bin_of == i].mean()) for i in np.unique(bin_of)
+    ])  # fmt: skip
+
+
+def _calibration_bins_alike(t, ink, bins=10):
+    _, claimed, true = _bins(t, ink, bins).T
+    return np.abs(claimed - true).mean()
+
+
+def _calibration_all_bins_alike(t, ink, bins=10):
+    _, claimed, true = _bins(t, ink, bins).T
+    return np.abs(claimed - true).sum() / bins
+
+
+def _calibration_largest(t, ink, bins=10):
+    _, claimed, true = _bins(t, ink, bins).T
+    return np.abs(claimed - true).max()
+
+
+def _calibration_each_pixel(t, ink, bins=10):
+    return np.abs(t - ink).mean()
+
+
+def _calibration_one_bin(t, ink, bins=10):
+    return abs(t.mean() - ink.mean())
+
+
+def _calibration_signed(t, ink, bins=10):
+    share, claimed, true = _bins(t, ink, bins).T
+    return (share * (claimed - true)).sum()
+
+
+def _calibration_squared(t, ink, bins=10):
+    share, claimed, true = _bins(t, ink, bins).T
+    return (share * (claimed - true) ** 2).sum()
+
+
+def _calibration_middles(t, ink, bins=10):
+    share, _, true = _bins(t, ink, bins).T
+    middle = (np.unique(np.minimum((t * bins).astype(int), bins - 1)) + 0.5) / bins
+    return (share * np.abs(middle - true)).sum()
+
+
+def _calibration_decisions(t, ink, bins=10):
+    share, claimed, true = _bins(t, ((t > 0.5) == (ink > 0.5)).astype(float), bins).T
+    return (share * np.abs(claimed - true)).sum()
+
+
+def _calibration_eleven_bins(t, ink, bins=10):
+    """A claim of exactly 1 in a bin of its own."""
+    bin_of = (t * bins).astype(int)
+    return sum(
+        (bin_of == i).mean() * abs(t[bin_of == i].mean() - ink[bin_of == i].mean()) for i in set(bin_of)
+    )
+
+
+def _calibration_loses_one(t, ink, bins=10):
+    """A claim of exactly 1 in no bin at all."""
+    bin_of = (t * bins).astype(int)
+    here = [bin_of == i for i in range(bins)]
+    return sum(h.mean() * abs(t[h].mean() - ink[h].mean()) for h in here if h.any())
+
+
+_rng = np.random.default_rng(2)
+_T = _rng.uniform(0.003, 0.997, size=400)
+_INK = (_rng.random(400) < _T**2).astype(float)
+_FEW = _rng.choice([0.03, 0.27, 0.31, 0.74, 0.78, 1.0], size=90)
+exercise(
+    "25.2",
+    solution=calibration_error,
+    cases=[
+        (_T, _INK),
+        (np.array([0.12, 0.14, 0.18, 0.93]), np.array([0.0, 0.0, 1.0, 1.0])),
+        (_FEW, (_rng.random(90) < 0.6).astype(float)),
+        (np.array([0.0, 1.0, 1.0, 0.97, 0.93, 0.91]), np.array([0.0, 0.0, 0.0, 1.0, 1.0, 1.0])),
+        (_T, _INK, 4),
+    ],
+    wrong={
+        _calibration_bins_alike: "a bin with few claims counts as much as a bin with many. "
+        "What should its weight be?",
+        _calibration_all_bins_alike: "every bin counts a tenth, even an empty one. "
+        "What should the weight of a bin be?",
+        _calibration_largest: "that is the gap of the worst bin. Do the other bins count?",
+        _calibration_each_pixel: "you compare each claim with its own pixel, which is 0 or 1. "
+        "Of which two averages is a bin's gap made?",
+        _calibration_one_bin: "claims that are too high and claims that are too low cancel. "
+        "Where do you take the absolute value?",
+        _calibration_signed: "gaps of different bins cancel. What keeps them from it?",
+        _calibration_squared: "your gaps are squared. What was asked for?",
+        _calibration_middles: "you compare with the middle of each bin. What was claimed there on average?",
+        _calibration_decisions: "you count right decisions. Of what is t the probability?",
+        _calibration_eleven_bins: "claims of exactly 1 get a bin of their own. How many bins are there?",
+        _calibration_loses_one: "claims of exactly 1 are in none of your bins. Where do they belong?",
+    },
+    otherwise="a bin's gap or its weight is off. What comes out for four claims, by hand?",
 )
 
 
@@ -58,7 +178,7 @@ def _weights_mean_shift(scores):
 _SCORES = 2 * np.random.default_rng(0).normal(size=(4, 3, 5))
 _LARGE = [np.array(s) for s in ([[1e3, 999.0]], [[1e3, 999.0], [-1e3, -999.0]], [[1e3, -1e3, -1e3]])]
 exercise(
-    "25.2",
+    "25.4",
     solution=soft_weights,
     cases=[(scores,) for scores in [_SCORES, *_LARGE]],
     wrong={
@@ -116,7 +236,7 @@ def _leaky_swapped(u, nu):
 
 _U = np.linspace(-6, 6, 31)
 exercise(
-    "25.3",
+    "25.5",
     solution=soft_leaky,
     cases=[(_U, 0.1), (_U, 0.4)],
     wrong={
@@ -135,8 +255,8 @@ exercise(
 )
 
 
-@exercise("25.4")
-def check_25_4(attempt):
+@exercise("25.6")
+def check_25_6(attempt):
     rng = np.random.default_rng(0)
     cases = [s * rng.normal(size=R) for R in (2, 3, 5, 8) for s in (0.2, 0.7, 2.0) for _ in range(5)]
     for s in [*cases, np.array([0.3, 0.3, -5.0]), np.array([500.0, 500.5, 0.0])]:
@@ -149,30 +269,29 @@ def check_25_4(attempt):
         ask(t.min() > -1e-12, "some of your weights are negative. Which pieces should rather have none?")
         ask(
             np.ptp(s) < 1 or not np.allclose(t, soft_weights(s)),
-            "those are the weights that the entropy pays best. "
-            "Does this fee, too, reward the first trace of doubt without limit?",
+            "those are the weights for the entropy. "
+            "How fast does each of the two terms change when a weight leaves zero?",
         )
-        pay = t @ s - t @ t / 2
+        value = t @ s - t @ t / 2
         ask(
-            pay >= s.max() - 0.5 - 1e-9,
-            "putting all weight on the winner would pay more than your weights. "
-            "Do all pieces deserve a share?",
+            value >= s.max() - 0.5 - 1e-9,
+            "all weight on the winner gives a larger value than your weights. Does every piece need a share?",
         )
-        gain = (s - t) - (s - t) @ t  # how the pay grows when weight is moved to each piece
+        gain = (s - t) - (s - t) @ t  # how the value grows when weight is moved to each piece
         best = gain.max() < 1e-8
         ask(
             best or t.max() < 1 - 1e-9,
-            "you decide for one piece, and a little doubt would pay. "
-            "What does the fee do to the first small share that a close second gets?",
+            "you decide for one piece, and a little weight on another gives a larger value. "
+            "How fast does the value change when a close second gets its first small share?",
         )
         ask(
             best or t.min() < 1e-12,
-            "no piece is without weight, and moving some from one to another would still pay. "
-            "Where is the derivative of the pay largest?",
+            "no piece is without weight, and moving some from one to another gives a larger value. "
+            "For which piece is the derivative largest, and for which smallest?",
         )
         ask(
             best,
-            "moving weight from one piece to another would still pay. "
+            "moving weight from one piece to another gives a larger value. "
             "Which pieces share the same derivative, once you know who gets nothing?",
         )
 
@@ -205,7 +324,7 @@ def _derivative_weights_only(x, A, B):
 
 _rng = np.random.default_rng(1)
 exercise(
-    "25.5",
+    "25.7",
     solution=soft_derivative,
     cases=[(_rng.normal(size=(7, 3)), _rng.normal(size=(4, 5, 3)), _rng.normal(size=(4, 5)))],
     wrong={

@@ -1499,7 +1499,7 @@ SOLUTIONS = {
     "15.5": sign_flip_p,
     "16.6": count_regions, "17.7": class_shares,
     "18.6": merge_two, "19.6": as_kmeans, "20.6": crossings, "21.6": suspicion,
-    "22.5": ink_range, "23.6": goes_out, "25.4": fee_weights,
+    "22.5": ink_range, "23.6": goes_out, "25.6": fee_weights,
     "26.7": safe_beta, "28.6": best_code,
 }  # fmt: skip
 WRONG = {
@@ -1601,7 +1601,7 @@ WRONG = {
     ],
     "22.5": [ink_swapped, ink_no_box, ink_box_alone, ink_shrunk, ink_dark_shrunk],
     "23.6": [goes_out_squared, goes_out_at_home, goes_out_of_the_frame, goes_out_never],
-    "25.4": [fee_as_entropy, fee_winner, fee_shifted, fee_cut_off, fee_cut_off_rescaled],
+    "25.6": [fee_as_entropy, fee_winner, fee_shifted, fee_cut_off, fee_cut_off_rescaled],
     "26.7": [
         safe_both_ways, safe_each_logit, safe_log_2, safe_net, safe_runner_up, safe_eta,
         safe_all_rivals_at_once, safe_at_zero,
