@@ -8,6 +8,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from scipy.optimize import linprog
+from scipy.special import logsumexp, xlog1py, xlogy
 from torch.overrides import TorchFunctionMode
 
 import mad_max_lib as mm
@@ -1490,6 +1491,78 @@ def score_anywhere_window_only(x, s, sigma):
     return np.log(np.exp(energies / (2 * sigma**2)).mean(axis=1))
 
 
+def em_bits(x, p, weights):
+    logs = np.log(weights) + (xlogy(x[:, None], p) + xlog1py(1 - x[:, None], -p)).sum(axis=2)
+    best = logs.max(axis=1, keepdims=True)
+    log_density = best + np.log(np.exp(logs - best).sum(axis=1, keepdims=True))
+    T = np.exp(logs - log_density)
+    return T.T @ x / T.sum(axis=0)[:, None], T.mean(axis=0), log_density.mean()
+
+
+def em_bits_from(x, p, logs):
+    """The round whose posteriors are the softmax of these logarithms (N, R)."""
+    log_density = logsumexp(logs, axis=1, keepdims=True)
+    T = np.exp(logs - log_density)
+    return T.T @ x / T.sum(axis=0)[:, None], T.mean(axis=0), log_density.mean()
+
+
+def em_bits_logs(x, p, weights):
+    return np.log(weights) + (xlogy(x[:, None], p) + xlog1py(1 - x[:, None], -p)).sum(axis=2)
+
+
+def em_bits_products(x, p, weights):
+    joint = weights * np.where(x[:, None] == 1, p, 1 - p).prod(axis=2)
+    T = joint / joint.sum(axis=1, keepdims=True)
+    return T.T @ x / T.sum(axis=0)[:, None], T.mean(axis=0), np.log(joint.sum(axis=1)).mean()
+
+
+def em_bits_ink_only(x, p, weights):
+    return em_bits_from(x, p, np.log(weights) + xlogy(x[:, None], p).sum(axis=2))
+
+
+def em_bits_equal_weights(x, p, weights):
+    return em_bits_from(x, p, em_bits_logs(x, p, np.full(len(p), 1 / len(p))))
+
+
+def em_bits_hard(x, p, weights):
+    T = np.eye(len(p))[em_bits_logs(x, p, weights).argmax(axis=1)]
+    counts = np.maximum(T.sum(axis=0), 1e-12)
+    return T.T @ x / counts[:, None], T.mean(axis=0), em_bits(x, p, weights)[2]
+
+
+def em_bits_all_images(x, p, weights):
+    new, shares, level = em_bits(x, p, weights)
+    return new * shares[:, None], shares, level
+
+
+def em_bits_summed(x, p, weights):
+    new, shares, level = em_bits(x, p, weights)
+    return new, shares, level * len(x)
+
+
+def em_bits_of_the_new(x, p, weights):
+    new, shares, _ = em_bits(x, p, weights)
+    return new, shares, em_bits(x, new, shares)[2]
+
+
+def em_bits_counted(x, p, weights):
+    new, shares, level = em_bits(x, p, weights)
+    return new, shares * len(x), level
+
+
+def em_bits_zero_times_infinity(x, p, weights):
+    logs = np.log(weights) + (x[:, None] * np.log(p) + (1 - x[:, None]) * np.log(1 - p)).sum(axis=2)
+    return em_bits_from(x, p, logs)
+
+
+def em_bits_shift_forgotten(x, p, weights):
+    """The best logarithm is taken out before the exponential and never put back."""
+    logs = em_bits_logs(x, p, weights)
+    if x.shape[1] > 100:
+        logs = logs - logs.max(axis=1, keepdims=True)
+    return *em_bits(x, p, weights)[:2], logsumexp(logs, axis=1).mean()
+
+
 SOLUTIONS = {
     "1.5": add, "2.4": best_groups, "3.6": top_two, "4.6": skip_gradients,
     "5.6": distance_to_border, "6.4": wider_map, "8.5": maximum_network,
@@ -1499,7 +1572,7 @@ SOLUTIONS = {
     "15.5": sign_flip_p,
     "16.6": count_regions, "17.7": class_shares,
     "18.6": merge_two, "19.6": as_kmeans, "20.6": crossings, "21.6": suspicion,
-    "22.5": ink_range, "23.6": goes_out, "25.6": fee_weights,
+    "22.5": ink_range, "23.6": goes_out, "24.7": em_bits, "25.6": fee_weights,
     "26.7": safe_beta, "28.6": best_code,
 }  # fmt: skip
 WRONG = {
@@ -1601,6 +1674,11 @@ WRONG = {
     ],
     "22.5": [ink_swapped, ink_no_box, ink_box_alone, ink_shrunk, ink_dark_shrunk],
     "23.6": [goes_out_squared, goes_out_at_home, goes_out_of_the_frame, goes_out_never],
+    "24.7": [
+        em_bits_products, em_bits_ink_only, em_bits_equal_weights, em_bits_hard, em_bits_all_images,
+        em_bits_summed, em_bits_of_the_new, em_bits_counted, em_bits_zero_times_infinity,
+        em_bits_shift_forgotten,
+    ],
     "25.6": [fee_as_entropy, fee_winner, fee_shifted, fee_cut_off, fee_cut_off_rescaled],
     "26.7": [
         safe_both_ways, safe_each_logit, safe_log_2, safe_net, safe_runner_up, safe_eta,

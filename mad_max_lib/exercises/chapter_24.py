@@ -1,0 +1,270 @@
+"""Chapter 24, Learning a mixture: EM."""
+
+import numpy as np
+
+from . import ask, call, exercise, within
+
+exercise(
+    "24.1",
+    solution=[0.25, 0.599, 1.558],
+    wrong={
+        (0.5, 0.818, 1.431): "your posteriors are those of equal weights. Which component is the rarer one?",
+        (0.75, 0.931, 1.331): "your posteriors favour component 1 too much. "
+        "Is the logarithm of its weight over the other's positive or negative?",
+        (0.75, 0.401, 1.023): "those are the posteriors and the mean of component 0. Which one is asked for?",
+        (0.25, 0.599, 0.661): "the posteriors are right. By how many points is the weighted sum divided?",
+        (0.25, 0.599, 1.25): "the posteriors are right. Do both points count alike in the mean?",
+        (0.25, 0.599, 2.0): "the posteriors are right. Does the point at 0.5 count for nothing?",
+    },
+    equal=within(2e-3),
+    otherwise="not all three are right. What are the log-odds of component 1 at each point?",
+    why="The log-odds are $x - \\frac12 + \\log\\frac13$, that is $-1.099$ and $0.401$. "
+    "The mean is $(0.25 \\cdot 0.5 + 0.599 \\cdot 2)/0.849$.",
+)
+
+
+def maximise(x, T):
+    counts = T.sum(axis=0)
+    means = T.T @ x / counts[:, None]
+    squares = ((x[:, None] - means) ** 2).sum(axis=2)
+    return means, counts / len(x), np.sqrt((T * squares).sum() / x.size)
+
+
+def _maximise_variance(x, T):
+    means, weights, sigma = maximise(x, T)
+    return means, weights, sigma**2
+
+
+def _maximise_no_dimension(x, T):
+    means, weights, sigma = maximise(x, T)
+    return means, weights, sigma * np.sqrt(x.shape[1])
+
+
+def _maximise_hard(x, T):
+    return maximise(x, np.eye(T.shape[1])[T.argmax(axis=1)])
+
+
+def _maximise_counts(x, T):
+    means, weights, sigma = maximise(x, T)
+    return means, weights * len(x), sigma
+
+
+def _maximise_all_points(x, T):
+    return T.T @ x / len(x), *maximise(x, T)[1:]
+
+
+def _maximise_one_mean(x, T):
+    means, weights, _ = maximise(x, T)
+    return means, weights, np.sqrt(((x - x.mean(axis=0)) ** 2).mean())
+
+
+def _maximise_unweighted(x, T):
+    means, weights, _ = maximise(x, T)
+    return means, weights, np.sqrt(((x[:, None] - means) ** 2).mean())
+
+
+def _maximise_off(got, truth, x, T):
+    (means, weights, sigma), (true_means, true_weights, true_sigma) = got, truth
+    if not np.allclose(means, true_means):
+        return "the means are off. How much does each point count for a component?"
+    if not np.allclose(weights, true_weights):
+        return "the weights are off. Over what is T averaged?"
+    return (
+        f"the width should be {true_sigma:.4f}, yours is {sigma:.4f}. "
+        "How much does each squared distance count, and from which mean is it measured?"
+    )
+
+
+_rng = np.random.default_rng(2)
+exercise(
+    "24.2",
+    solution=maximise,
+    cases=[
+        (_rng.normal(size=(40, 3)), _rng.dirichlet(np.array([2.0, 1.0, 0.5, 0.5]), 40)),
+        (_rng.normal(size=(7, 2)), _rng.dirichlet(np.array([1.0, 1.0]), 7)),
+    ],
+    wrong={
+        _maximise_hard: "you give each point to one component alone. "
+        "What does T[n, r] say about a point between two components?",
+        _maximise_variance: "means and weights are right. What is the unit of a width if x is in minutes?",
+        _maximise_no_dimension: "a squared distance in D coordinates holds D squared errors. "
+        "How wide is one of them?",
+        _maximise_counts: "your weights are numbers of points. What do weights add up to?",
+        _maximise_all_points: "your means are too near the origin. How many points has a component in all?",
+        _maximise_one_mean: "your width is that of all points together. From which mean is each measured?",
+        _maximise_unweighted: "in your width each point counts fully for every component. "
+        "How much should it count?",
+    },
+    otherwise=_maximise_off,
+)
+
+
+exercise(
+    "24.3",
+    solution=[-2.996, -3.219, 0.223],
+    wrong={
+        (-2.996, -3.219, 0.193): "the first two are right. Which of the two distributions "
+        "stands before the logarithm in the divergence, and which below?",
+        (-2.996, -3.912, 0.223): "the first and the last are right. In F, what is each weight divided by?",
+        (-2.996, -3.219, -0.223): "the first two are right. Can a divergence be negative?",
+        (-1.301, -1.398, 0.097): "those are logarithms to the base 10. Which are meant here?",
+        (
+            -3.689,
+            -3.912,
+            0.223,
+        ): "the divergence is right. How is the density made of the two terms?",
+    },
+    equal=within(2e-3),
+    otherwise="not all three are right. What do the last two add up to?",
+    why="$\\log 0.05 = -2.996$. $F = \\frac12\\log 0.02 + \\frac12\\log 0.08 = -3.219$. "
+    "$\\mathrm{KL} = \\frac12\\log\\frac{0.5}{0.2} + \\frac12\\log\\frac{0.5}{0.8} = 0.223$.",
+)
+
+
+exercise(
+    "24.4",
+    solution=[1.36, 0],
+    wrong={
+        (1.848, 0): "in the first case you give the square. What is asked for?",
+        (0.961, 0): "the second is right. Which number stands below the square in a normal density?",
+        (0, 0): "at x = 0 with equal weights, which of two normal densities is higher, "
+        "the narrow or the wide one?",
+        (1.36, 2.003): "the first is right. Which sign have the log-odds at x = 0 in the second case?",
+        (1.36, 2.776): "the first is right. Which component became more common in the second case?",
+        (1.36, 1.36): "the first is right. Do the weights change nothing?",
+    },
+    equal=within(2e-3),
+    otherwise="not both are right. What are the log-odds of the narrow one at x = 0, and how do they bend?",
+    why="The log-odds of the narrow one are $\\log 2 - \\frac38 x^2$, zero at $|x| = 1.360$. "
+    "In the second case "
+    "they are $\\log\\frac19 + \\log 2 - \\frac38x^2$, which is negative everywhere.",
+)
+
+
+exercise(
+    "24.5",
+    solution=[1, -1, 7],
+    wrong={
+        (-1, 1, 7): "the percentage is right. Is the solid line or the dashed one the best border?",
+        (1, 1, 7): "one direction is right. Does the dashed line lie where you say at 5 %?",
+        (-1, -1, 7): "one direction is right. Does the solid line lie where you say at 5 %?",
+        (1, -1, 8): "the directions are right. What does the legend say at 8 %?",
+        (1, -1, 6): "the directions are right. Is there a larger one?",
+        (1, -1, 2): "the directions are right. Is the smallest or the largest such percentage asked for?",
+    },
+    otherwise="not all are right. What do the lines and the legend show at 5 %, and at 10 %?",
+    why="At 7 % K-means gets 11.9 % wrong, at 8 % 7.1 %. "
+    "The best border leaves the common group more room, and K-means leaves it less.",
+)
+
+
+exercise(
+    "24.6",
+    solution=[5, 3, 2],
+    wrong={
+        (5, 2, 2): "the first is right. Which held-out value is the highest?",
+        (5, 3, 5): "the first two are right. Does the last question still include the fit you took out?",
+        (5, 3, 3): "the first two are right. How many parameters has one more component?",
+        (5, 3, 4): "the first two are right. What does each further parameter add?",
+        (5, 3, 1): "the first two are right. Is the log-likelihood in BIC the mean over the points?",
+        (4, 3, 2): "the last two are right. Which smallest width is out of line with the others?",
+    },
+    otherwise="not all are right. What are the five values of BIC?",
+    why="The fit with $R = 5$ has a width of nearly 0, a high likelihood on its own points "
+    "and a low one on others. "
+    "BIC of the other four: 1050.6, 950.5, 958.4, 958.3.",
+)
+
+
+def _bits_truth(x, p, weights):
+    """From the definition, with products; for few pixels only."""
+    joint = weights * np.where(x[:, None] == 1, p, 1 - p).prod(axis=2)
+    T = joint / joint.sum(axis=1, keepdims=True)
+    return T.T @ x / T.sum(axis=0)[:, None], T.mean(axis=0), np.log(joint.sum(axis=1)).mean(), T
+
+
+@exercise("24.7")
+def check_24_7(attempt):
+    def step(x, p, weights):
+        shapes = [p.shape, weights.shape, ()]
+        return call(attempt, x, p, weights, shape=shapes, like=[p, weights, 0.0], may_be_nan=True)
+
+    rng = np.random.default_rng(7)
+    few = rng.integers(0, 2, (9, 4)).astype(float)
+    one = step(few, np.full((1, 4), 0.5), np.ones(1))
+    ask(
+        np.allclose(one[0], few.mean(axis=0)) and np.allclose(one[1], 1),
+        "with a single component, every image is its own entirely. What are its new p and its weight then?",
+    )
+    level, truth = one[2], np.log(0.5) * 4
+    ask(
+        not np.isclose(level, 9 * truth),
+        "your log-likelihood grows with the number of images. Is the sum or the mean asked for?",
+    )
+    later = _bits_truth(few, few.mean(axis=0)[None], np.ones(1))[2]
+    ask(
+        np.isclose(level, truth) or not np.isclose(level, later),
+        "your log-likelihood belongs to the new mixture. Of which one is it asked for?",
+    )
+    ask(
+        np.isclose(level, truth),
+        f"with a single component that inks each of four pixels with probability 1/2, every image has the "
+        f"probability 1/16. You find a mean logarithm of {level:.3f}. Do white pixels count, too?",
+    )
+    p, weights = rng.uniform(0.1, 0.9, (3, 4)), np.array([0.7, 0.2, 0.1])
+    (true_p, true_weights, true_level, T), got = _bits_truth(few, p, weights), step(few, p, weights)
+    ask(
+        np.isclose(got[1].sum(), 1) and not np.isnan(got[0]).any(),
+        f"your weights add up to {got[1].sum():.3f}. What should they add up to?",
+    )
+    ask(
+        not np.allclose(got[1], np.bincount(T.argmax(axis=1), minlength=3) / 9),
+        "each image goes whole to one component. What does the E-step do instead?",
+    )
+    ask(
+        not np.allclose(got[1], _bits_truth(few, p, np.full(3, 1 / 3))[1]),
+        "your posteriors are those of equal weights. Where do the weights enter?",
+    )
+    ask(
+        not np.allclose(got[1], true_weights) or not np.allclose(got[0], true_p * true_weights[:, None]),
+        "your new p is too small. How many images has a component in all?",
+    )
+    ask(
+        np.allclose(got[1], true_weights) and np.allclose(got[0], true_p) and np.isclose(got[2], true_level),
+        f"for {len(few)} images of four pixels your round differs from Bayes' rule. "
+        "What is the probability of one image under one component, by hand?",
+    )
+    sure = np.array([[1.0, 0.0, 0.5, 0.5], [0.3, 0.4, 0.0, 1.0]])
+    fits = np.array([[1, 0, 0, 1], [1, 0, 1, 0], [0, 1, 0, 1], [1, 0, 0, 1.0]])
+    with np.errstate(all="ignore"):
+        truth, got = _bits_truth(fits, sure, np.array([0.5, 0.5])), step(fits, sure, np.array([0.5, 0.5]))
+    ask(
+        all(np.allclose(a, b, atol=1e-6) for a, b in zip(got, truth[:3], strict=True)),
+        "where some entries of p are exactly 0 or 1 your round goes wrong. What should 0 times log 0 be?",
+    )
+    large = np.concatenate([np.full((1, 3000), 0.3), np.full((1, 3000), 0.7)])
+    kinds = np.array([0, 0, 0, 1, 1])
+    images = (rng.random((5, 3000)) < large[kinds]).astype(float)
+    got = step(images, large, np.array([0.5, 0.5]))
+    ask(
+        np.isfinite(got[2]) and np.isfinite(got[0]).all(),
+        "with 3,000 pixels your round gives no finite numbers. "
+        "How small is a product of 3,000 probabilities, and what can be added in its place?",
+    )
+    logs = [
+        np.log(np.where(image == 1, large[kind], 1 - large[kind])).sum()
+        for image, kind in zip(images, kinds, strict=True)
+    ]
+    ask(
+        np.allclose(got[1], [0.6, 0.4])
+        and np.allclose(got[0][1], images[3:].mean(axis=0))
+        and np.isclose(got[2], np.mean(logs) + np.log(0.5)),
+        "with 3,000 pixels your round is finite but off. Which number may be taken out of all logarithms "
+        "of an image before the exponential, and must it come back?",
+    )
+    mixture, levels = (rng.uniform(0.2, 0.8, (3, 6)), np.full(3, 1 / 3)), []
+    images = rng.integers(0, 2, (40, 6)).astype(float)
+    for _ in range(15):
+        *mixture, level = step(images, *mixture)
+        levels.append(level)
+    ask(np.diff(levels).min() > -1e-9, "in repeated rounds your log-likelihood falls. Which step is wrong?")
