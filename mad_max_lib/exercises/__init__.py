@@ -28,6 +28,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from IPython import get_ipython
 from IPython.display import Markdown, display
 
 from .answers import HAS_NAN, NotAttempted, Wrong, as_arrays, ask, call, close, shape_of, value, within
@@ -170,7 +171,8 @@ def _agrees(found, mistake, got):
 def check(number, attempt):
     """Say in one line how an attempt stands, and return the version to go on with.
 
-    Never raises while reading; with ``MAD_MAX_STRICT=1`` anything but a correct answer does.
+    Never raises while reading. With ``MAD_MAX_STRICT=1`` anything but a correct answer is an error; in a
+    notebook it is shown, and the later cells still get the reference.
 
     Parameters
     ----------
@@ -200,7 +202,10 @@ def check(number, attempt):
         line = f"not yet right: {said}" + " (The chapter goes on with the reference version.)" * reference
     print(f"Exercise {number}: {line}")
     if said != "correct" and os.environ.get("MAD_MAX_STRICT") == "1":
-        raise AssertionError(f"Exercise {number}: {line}")
+        error = AssertionError(f"Exercise {number}: {line}")
+        if get_ipython() is None:
+            raise error
+        get_ipython().showtraceback((AssertionError, error, None))  # marks see an error; later cells go on
     return attempt if said == "correct" or not reference else found.solution
 
 

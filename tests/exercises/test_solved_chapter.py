@@ -34,7 +34,7 @@ def test_a_chapter_with_all_exercises_solved():
     client = NotebookClient(notebook, timeout=60, resources={"metadata": {"path": str(NOTEBOOKS)}})
     client.execute(env={**os.environ, "MAD_MAX_STRICT": "1", "OMP_NUM_THREADS": "1"})
 
-    said = [
-        output.text for cell in cells for output in cell.get("outputs", []) if output.get("name") == "stdout"
-    ]
+    outputs = [output for cell in cells for output in cell.get("outputs", [])]
+    assert [output for output in outputs if output.output_type == "error"] == []
+    said = [output.text for output in outputs if output.get("name") == "stdout"]
     assert solved == len([text for text in said if re.match(r"Exercise 3\.\d: correct", text)]) == 6
