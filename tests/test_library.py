@@ -115,7 +115,7 @@ def lines(path):
 def test_modules_and_the_library_stay_small():
     inner = [path for path in FILES if "exercises" not in path.parts]
     assert [path.name for path in inner if len(path.read_text("utf-8").splitlines()) > 300] == []
-    assert sum(map(lines, inner)) <= 5_700
+    assert sum(map(lines, inner)) <= 5_900
 
 
 # ---------------------------------------------------------------- without assertions

@@ -175,6 +175,36 @@ def anchor(title):
     return title.replace(" ", "-")
 
 
+# --- notebooks for Colab ---------------------------------------------------------------------------------
+
+HUB = "https://colab.research.google.com"
+INSTALL = """\
+# on a machine that has torch but not this book's library
+import importlib.util
+
+if importlib.util.find_spec("mad_max_lib") is None:
+    %pip install --quiet git+{}
+"""
+
+
+@edition
+def colab(folder, address):
+    """Write the notebooks for Google Colab; ADDRESS is that of the repository that will hold FOLDER."""
+    here = f"{HUB}/github/{'/'.join(address.rstrip('/').split('/')[-2:])}/blob/main/{Path(folder).name}"
+    names = [path.name for path in publish.pages()]
+    for path in publish.pages():
+        nb = nbformat.read(path, as_version=4)
+        for cell in nb.cells:
+            if cell.cell_type == "markdown":  # Colab opens one notebook alone
+                cell.source = re.sub(rf"\]\(({'|'.join(names)})", rf"]({here}/\1", cell.source)
+        badge = f"[![Open in Colab]({HUB}/assets/colab-badge.svg)]({here}/{path.name})"
+        first = [nbformat.v4.new_markdown_cell(badge, id="colab-badge")]
+        if any(cell.cell_type == "code" for cell in nb.cells):
+            first.append(nbformat.v4.new_code_cell(INSTALL.format(address), id="colab-install"))
+        nb.cells = first + nb.cells
+        (Path(folder) / path.name).write_text(publish.text(nb), "utf-8", newline="\n")
+
+
 # --- common ----------------------------------------------------------------------------------------------
 
 
@@ -188,17 +218,19 @@ def _file(package, name):
 
 def main(words):
     """Write one edition into a folder; return the exit status."""
-    if len(words) != 2 or words[0] not in EDITIONS:
+    wanted = 3 if words[:1] == ["colab"] else 2
+    if len(words) != wanted or words[0] not in EDITIONS:
         print("python -m mad_max_lib.book.editions EDITION FOLDER, with a new or empty folder; the editions:")
         for name, write in EDITIONS.items():
-            print(f"  {name:8} {write.__doc__.splitlines()[0]}")
+            words = name + " FOLDER ADDRESS" * (name == "colab")
+            print(f"  {words:20} {write.__doc__.splitlines()[0]}")
         return 1
     folder = Path(words[1])
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         print(f"{folder} is in use: name a new or an empty folder")
         return 1
     folder.mkdir(parents=True, exist_ok=True)
-    EDITIONS[words[0]](folder)
+    EDITIONS[words[0]](folder, *words[2:])
     print(f"{len(list(folder.rglob('*')))} files in {folder}")
     return 0
 

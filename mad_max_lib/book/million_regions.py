@@ -4,7 +4,7 @@
 
 trains a network with six layers of 256 ReLUs on the moons and circles of chapter 04, finds all of its
 regions in the square from -2 to 2 (three minutes, 2 GB), and writes ``million_regions.png`` and
-``million_regions.npz`` into ``notebooks/images``. With ``load`` a reader has the same network, and can find
+``million_regions.npz`` beside this file. With ``load`` a reader has the same network, and can find
 the regions of a part of the square anew and compare.
 """
 
@@ -26,7 +26,7 @@ from ..lab.training import fit
 from ..plane.regions import partition
 from .figures import VERMILION
 
-IMAGES = Path(__file__).resolve().parents[2] / "notebooks" / "images"
+IMAGES = Path(__file__).parent
 SIZES = [2, *[256] * 6, 4]
 SQUARE = (-2, 2, -2, 2)
 

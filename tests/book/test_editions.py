@@ -2,8 +2,14 @@
 
 import ast
 import inspect
+import os
 import re
+import shutil
+import subprocess
+import sys
+import venv
 from importlib.resources import files
+from pathlib import Path
 
 import nbformat
 import pytest
@@ -115,6 +121,62 @@ def test_a_chapter_makes_a_lecture(name):
     html = decks.slide_page(decks.deck(nb), name)
     assert html.count("<img") == pictures(nb) > 5
     assert "Theorem" in html and "Proof" not in html and "Exercise" not in html
+
+
+# --- notebooks for Colab ---------------------------------------------------------------------------------
+
+
+def test_colab_notebooks_lead_to_each_other(tmp_path):
+    folder = tmp_path / "colab"
+    assert editions.main(["colab", str(folder), "https://github.com/somebody/a-book"]) == 0
+    here = "https://colab.research.google.com/github/somebody/a-book/blob/main/colab/"
+    for path in publish.pages():
+        nb = read(folder / path.name)
+        nbformat.validate(nb)
+        assert f"({here}{path.name})" in nb.cells[0].source
+        links = [link for cell in nb.cells if cell.cell_type == "markdown"
+                 for link in re.findall(r"\]\(([^)#]*\.ipynb)", cell.source)]  # fmt: skip
+        assert {link.removeprefix(here) for link in links} <= {path.name for path in publish.pages()}
+        code = [cell.source for cell in nb.cells if cell.cell_type == "code"]
+        assert not code or "install --quiet git+https://github.com/somebody/a-book" in code[0]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="needs links between folders")
+def test_a_colab_notebook_brings_the_library_to_a_machine_without_it(tmp_path):
+    """An environment with all packages but ours; the repository is a folder of this machine."""
+    if shutil.which("git") is None:
+        pytest.skip("git is missing")
+    root, repository, fresh = publish.NOTEBOOKS.parent, tmp_path / "book", tmp_path / "fresh"
+    repository.mkdir()
+    for name in ("pyproject.toml", "LICENSE"):
+        shutil.copy(root / name, repository)
+    shutil.copytree(root / "mad_max_lib", repository / "mad_max_lib")
+    git = ["git", "-C", str(repository), "-c", "user.name=us", "-c", "user.email=us@example.org"]
+    for words in (["init", "-q"], ["add", "-A"], ["commit", "-qm", "a book"]):
+        subprocess.run([*git, *words], check=True)
+    editions.main(["colab", str(tmp_path / "colab"), f"file://{repository}"])
+
+    venv.create(fresh, with_pip=True)
+    python = fresh / "bin" / "python"
+    where = "import sysconfig; print(sysconfig.get_path('purelib'))"
+    installed = Path(subprocess.check_output([sys.executable, "-c", where], text=True).strip())
+    others = tmp_path / "others"
+    others.mkdir()
+    for path in installed.iterdir():
+        if "mad_max_lib" not in path.name and path.name not in ("pip", "setuptools"):
+            (others / path.name).symlink_to(path)
+    own = Path(subprocess.check_output([python, "-c", where], text=True).strip())
+    (own / "others.pth").write_text(str(others))
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    environment |= {"MPLBACKEND": "agg", "OMP_NUM_THREADS": "1", "IPYTHONDIR": str(tmp_path)}
+    chapter = tmp_path / "colab" / "17_what_a_partition_shows.ipynb"
+    line = [python, "-m", "IPython", "--no-banner", "--quick", str(chapter)]
+    said = subprocess.run(
+        line, cwd=tmp_path / "colab", env=environment, capture_output=True, text=True, timeout=300
+    )
+    assert said.returncode == 0 and "Traceback" not in said.stdout + said.stderr, said.stdout[-2000:]
+    assert said.stdout.count("Checked: ") == chapter.read_text("utf-8").count("mm.checked(")
+    assert (own / "mad_max_lib" / "book" / "million_regions.npz").exists()
 
 
 # --- in a browser, from disk -----------------------------------------------------------------------------
