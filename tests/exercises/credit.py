@@ -1042,7 +1042,7 @@ def _goes_out(means, weights, r, box):
     rows = np.column_stack([n, np.log(weights[others] / weights[r])])
     found = linprog(-np.eye(means.shape[1] + 1)[-1], rows, (lengths[others] - lengths[r]) / 2,
                     bounds=[*box, (0, None)])  # fmt: skip
-    return np.inf if found.status == 3 else np.sqrt(-found.fun)
+    return np.inf if found.fun is None else np.sqrt(-found.fun)  # no maximum: HiGHS says 3, now and then 2
 
 
 def goes_out_squared(means, weights, r):
@@ -1059,6 +1059,12 @@ def goes_out_at_home(means, weights, r):
 def goes_out_of_the_frame(means, weights, r):
     """Only places within the bounding box of the means."""
     return _goes_out(means, weights, r, list(zip(means.min(axis=0), means.max(axis=0), strict=True)))
+
+
+def goes_out_only_to_brighter(means, weights, r):
+    """Only brighter rivals enter the program."""
+    kept = weights >= weights[r]
+    return goes_out(means[kept], weights[kept], int(kept[:r].sum())) if kept.sum() > 1 else np.inf
 
 
 def goes_out_never(means, weights, r):
@@ -1135,6 +1141,32 @@ def best_code_climbs(W, b, x):
         if gain.max() <= 1e-12:
             return code
         code[gain.argmax()] ^= 1
+
+
+def best_code_beam(W, b, x, width=64):
+    u, shared = W @ x + b, np.r_[0, (W[:-1] * W[1:]).sum(axis=1)]
+    codes, scores = np.zeros((1, len(W)), int), np.zeros(1)
+    for k in range(len(W)):
+        more = codes.copy()
+        more[:, k] = 1
+        scores = np.r_[scores, scores + u[k] - shared[k] * codes[:, k - 1] * (k > 0)]
+        codes = np.concatenate([codes, more])
+        keep = np.argsort(-scores, kind="stable")[:width]
+        codes, scores = codes[keep], scores[keep]
+    return codes[0]
+
+
+def best_code_window(W, b, x, reach=12):
+    """Each unit as in the best code of its neighbourhood."""
+    code = np.zeros(len(W), int)
+    for k in range(len(W)):
+        low = max(0, k - reach)
+        code[k] = best_code(W[low : k + reach + 1], b[low : k + reach + 1], x)[k - low]
+    return code
+
+
+def best_code_signs(W, b, x):
+    return 2 * best_code(W, b, x) - 1
 
 
 def glued(params, etas):
@@ -1221,6 +1253,47 @@ def safe_all_rivals_at_once(V, logits):
 
 def safe_at_zero(V, logits):
     return 0.0
+
+
+def fold(params, betas, beta):
+    """Behind each unit its eta over the common one is divided out, in front of it multiplied in."""
+    return fold_by(params, [b / (1 - b) / (beta / (1 - beta)) for b in betas])
+
+
+def fold_by(params, factors, inverse=lambda factor: 1 / factor, biases=True):
+    new, before = [], np.ones(params[0][0].shape[1])
+    for (W, b), after in zip(params, [*factors, np.ones(len(params[-1][1]))], strict=True):
+        new.append((after[:, None] * W * before, after * b if biases else b))
+        before = inverse(after)
+    return new
+
+
+def fold_to_half(params, betas, beta):
+    return fold(params, betas, 0.5)
+
+
+def fold_ratio_of_betas(params, betas, beta):
+    return fold_by(params, [b / beta for b in betas])
+
+
+def fold_reversed(params, betas, beta):
+    return fold_by(params, [beta / (1 - beta) * (1 - b) / b for b in betas])
+
+
+def fold_without_biases(params, betas, beta):
+    return fold_by(params, [b / (1 - b) / (beta / (1 - beta)) for b in betas], biases=False)
+
+
+def fold_one_side(params, betas, beta):
+    return fold_by(params, [b / (1 - b) / (beta / (1 - beta)) for b in betas], inverse=np.ones_like)
+
+
+def fold_twice(params, betas, beta):
+    return fold_by(params, [b / (1 - b) / (beta / (1 - beta)) for b in betas], inverse=lambda factor: factor)
+
+
+def fold_by_the_mean(params, betas, beta):
+    return fold(params, [np.full_like(b, b.mean()) for b in betas], beta)
 
 
 def by_branches(blocks, W_head):
@@ -1563,6 +1636,43 @@ def em_bits_shift_forgotten(x, p, weights):
     return *em_bits(x, p, weights)[:2], logsumexp(logs, axis=1).mean()
 
 
+def orthogonal_filters(channels, width, seed):
+    """Delays of one direction each, after a rotation."""
+    rng = np.random.default_rng(seed)
+    taps = np.linalg.qr(rng.normal(size=(channels, channels)))[0][:, :, None]
+    for _ in range(width - 1):
+        v = rng.normal(size=channels)
+        late = np.outer(v, v) / (v @ v)
+        stay, move = (np.einsum("ict,cd->idt", taps, P) for P in (np.eye(channels) - late, late))
+        taps = np.pad(stay, ((0, 0), (0, 0), (0, 1))) + np.pad(move, ((0, 0), (0, 0), (1, 0)))
+    return taps
+
+
+def orthogonal_filters_flattened(channels, width, seed):
+    Q = np.linalg.qr(np.random.default_rng(seed).normal(size=(channels * width, channels)))[0]
+    return Q.T.reshape(channels, channels, width)
+
+
+def orthogonal_filters_at_one_place(channels, width, seed):
+    filters = np.zeros((channels, channels, width))
+    filters[:, :, width // 2] = np.linalg.qr(np.random.default_rng(seed).normal(size=(channels, channels)))[0]
+    return filters
+
+
+def orthogonal_filters_a_rotation_each(channels, width, seed):
+    rng = np.random.default_rng(seed)
+    matrices = [np.linalg.qr(rng.normal(size=(channels, channels)))[0] for _ in range(width)]
+    return np.stack(matrices, axis=2) / width**0.5
+
+
+def orthogonal_filters_not_scaled(channels, width, seed):
+    return 2 * orthogonal_filters(channels, width, seed)
+
+
+def orthogonal_filters_always_the_same(channels, width, seed):
+    return orthogonal_filters(channels, width, 0)
+
+
 SOLUTIONS = {
     "1.5": add, "2.4": best_groups, "3.6": top_two, "4.6": skip_gradients,
     "5.6": distance_to_border, "6.4": wider_map, "8.5": maximum_network,
@@ -1572,8 +1682,8 @@ SOLUTIONS = {
     "15.5": sign_flip_p,
     "16.6": count_regions, "17.7": class_shares,
     "18.6": merge_two, "19.6": as_kmeans, "20.6": crossings, "21.6": suspicion,
-    "22.5": ink_range, "23.6": goes_out, "24.7": em_bits, "25.6": fee_weights,
-    "26.7": safe_beta, "28.6": best_code,
+    "22.5": ink_range, "23.7": goes_out, "24.7": em_bits, "25.6": fee_weights,
+    "26.7": safe_beta, "27.4": fold, "28.6": best_code, "29.7": orthogonal_filters,
 }  # fmt: skip
 WRONG = {
     "1.5": [
@@ -1673,7 +1783,9 @@ WRONG = {
         suspicion_of_numbers, suspicion_agreement, suspicion_counted, suspicion_of_two_labels,
     ],
     "22.5": [ink_swapped, ink_no_box, ink_box_alone, ink_shrunk, ink_dark_shrunk],
-    "23.6": [goes_out_squared, goes_out_at_home, goes_out_of_the_frame, goes_out_never],
+    "23.7": [
+        goes_out_squared, goes_out_at_home, goes_out_of_the_frame, goes_out_never, goes_out_only_to_brighter,
+    ],
     "24.7": [
         em_bits_products, em_bits_ink_only, em_bits_equal_weights, em_bits_hard, em_bits_all_images,
         em_bits_summed, em_bits_of_the_new, em_bits_counted, em_bits_zero_times_infinity,
@@ -1684,5 +1796,14 @@ WRONG = {
         safe_both_ways, safe_each_logit, safe_log_2, safe_net, safe_runner_up, safe_eta,
         safe_all_rivals_at_once, safe_at_zero,
     ],
-    "28.6": [best_code_alone, best_code_twice, best_code_left_to_right, best_code_climbs],
+    "27.4": [
+        fold_to_half, fold_ratio_of_betas, fold_reversed, fold_without_biases, fold_one_side, fold_twice,
+        fold_by_the_mean,
+    ],
+    "28.6": [best_code_alone, best_code_twice, best_code_left_to_right, best_code_climbs, best_code_beam,
+             best_code_window, best_code_signs],
+    "29.7": [
+        orthogonal_filters_flattened, orthogonal_filters_at_one_place, orthogonal_filters_a_rotation_each,
+        orthogonal_filters_not_scaled, orthogonal_filters_always_the_same,
+    ],
 }  # fmt: skip
