@@ -40,14 +40,85 @@ exercise(
         "Which logarithm undoes the exponential of a density?",
     },
     otherwise=lambda got, truth, distance, odds: (
-        f"at distance {distance} and odds {odds} the two products of prior and density differ at your width. "
-        "Which one is larger?"
+        f"at distance {distance} and odds {odds} you find {float(got):.4f}, and at that width "
+        "the two products of prior and density still differ. Did you round, or lose a factor or a sign?"
     ),
 )
 
 
+def collect(t, purity):
+    best = np.sort(t)[::-1]
+    expected = np.cumsum(best) / np.arange(1, len(t) + 1)
+    return int((expected >= purity).sum())
+
+
+def _collect_each(t, purity):
+    return int((t >= purity).sum())
+
+
+def _collect_in_order(t, purity):
+    return int((np.cumsum(t) / np.arange(1, len(t) + 1) >= purity).sum())
+
+
+def _collect_worst_first(t, purity):
+    return int((np.cumsum(np.sort(t)) / np.arange(1, len(t) + 1) >= purity).sum())
+
+
+def _collect_sum(t, purity):
+    return int((np.cumsum(np.sort(t)[::-1]) / len(t) <= purity).sum())
+
+
+def _collect_share(t, purity):
+    """As many as a share of the expected photons of the star."""
+    return int(round(purity * t.sum()))
+
+
+def _collect_over(t, purity):
+    return collect(t, purity) + 1
+
+
+_rng = np.random.default_rng(2)
 exercise(
     "23.2",
+    solution=collect,
+    cases=[
+        (np.array([0.2, 0.99, 0.85, 0.1, 0.95]), 0.9),
+        (_rng.beta(0.3, 0.6, size=400), 0.8),
+        (np.array([0.3, 0.6, 0.4]), 0.7),
+        (_rng.beta(2.0, 0.3, size=50), 0.6),
+    ],
+    wrong={
+        _collect_each: "yours are pure enough, but a photon below the purity may be kept if others make up "
+        "for it. What is the expected share among all that you keep?",
+        _collect_in_order: "you go through the photons as they come. Which ones should be kept first?",
+        _collect_worst_first: "you begin with the least certain photons. Which ones should be kept first?",
+        _collect_sum: "you divide by the number of all photons. Among which photons is the purity a share?",
+        _collect_share: "that is a share of the photons that the star sent. How pure are those you keep?",
+        _collect_over: "you keep one photon too many. Is the purity still reached with the last one?",
+    },
+    otherwise=lambda got, truth, t, purity: (
+        f"of {len(t)} photons with the largest posterior {t.max():.2f} you keep {got} at purity {purity}. "
+        "What is the mean of the largest posteriors, for so many and for one more?"
+    ),
+)
+
+
+def _vanishing_off(got, truth):
+    if abs(got[0] - truth[0]) <= 0.0055:
+        return (
+            "the first is right. A little below and a little above your second number, "
+            "does the middle still win somewhere at a width of 10?"
+        )
+    if abs(got[1] - truth[1]) <= 0.0055:
+        return (
+            "the second is right. What are the three priors when the middle has 0.2, and what does the "
+            "condition then say?"
+        )
+    return "neither is right yet. With these priors, where does the middle star win, by the condition?"
+
+
+exercise(
+    "23.3",
     solution=[0.849, 0.333],
     wrong={
         (0.577, 0.333): "the second is right. The first is for the prior 0.1. "
@@ -58,8 +129,8 @@ exercise(
         "Which prior makes it grow instead?",
         (0.557, 0.333): "the second is right. Which prior has each outer star when the middle has 0.2?",
     },
-    equal=within(0.016),
-    otherwise="not both are right. With these priors, where does the middle star win, by the condition?",
+    equal=within(0.0055),
+    otherwise=_vanishing_off,
     why="With the priors 0.4, 0.2, 0.4 the middle wins where $|x| < \\frac12 - \\sigma^2\\log 2$, and "
     "nowhere from $\\sigma = \\sqrt{0.5/\\log 2} = 0.849$ on. The region never shrinks if the logarithm is "
     "not positive, that is if the prior of the middle is at least that of an outer star: from $\\frac13$ on.",
@@ -93,6 +164,17 @@ def _as_mixture_overflow(A, B, sigma):
     return A, e / e.sum()
 
 
+def _as_mixture_largest_offset(A, B, sigma):
+    """The largest offset is taken out, not the largest exponent."""
+    return _as_mixture_overflow(A, B - B.max(), sigma)
+
+
+def _as_mixture_mean(A, B, sigma):
+    exponents = (B + (A**2).sum(axis=1) / 2) / sigma**2
+    e = np.exp(exponents - exponents.mean())
+    return A, e / e.sum()
+
+
 def _as_mixture_part(A, B, sigma):
     """Only the squared length is divided by the variance."""
     return as_mixture(A, B * sigma**2, sigma)
@@ -100,10 +182,17 @@ def _as_mixture_part(A, B, sigma):
 
 _rng = np.random.default_rng(3)
 _UNIT = _rng.normal(size=(4, 3)), _rng.normal(size=4)
+_LONG = np.array([[0.0, 0.0], [100.0, 0.0]]), np.array([0.0, -3000.0])
 exercise(
-    "23.3",
+    "23.4",
     solution=as_mixture,
-    cases=[(*_UNIT, 1.5), (_UNIT[0], _UNIT[1] + 2000, 1.5), (_UNIT[0][:2], _UNIT[1][:2], 0.6)],
+    cases=[
+        (*_UNIT, 1.5),
+        (_UNIT[0], _UNIT[1] + 2000, 1.5),
+        (_UNIT[0][:2], _UNIT[1][:2], 0.6),
+        (*_LONG, 1.0),
+        (_UNIT[0][:2], np.array([0.0, -3000.0]), 1.0),
+    ],
     wrong={
         _as_mixture_offsets: "a unit with the offsets of K-means has equal priors. Does yours?",
         _as_mixture_sign: "a long slope has a low offset. "
@@ -112,8 +201,12 @@ exercise(
         "Do long slopes get too much in yours?",
         _as_mixture_width: "your priors belong to another width. "
         "Which power of sigma stands in a normal density?",
-        _as_mixture_overflow: "with 2000 added to all offsets the priors go wrong. "
+        _as_mixture_overflow: "with 2000 added to all offsets an exponential overflows. "
         "What does a common constant do to the quotient, and to the exponentials?",
+        _as_mixture_largest_offset: "with the slopes (0, 0) and (100, 0) and the offsets 0 and -3000 "
+        "an exponential overflows. How large is the largest exponent after your subtraction?",
+        _as_mixture_mean: "with the offsets 0 and -3000 and short slopes an exponential overflows. "
+        "How large can an exponent be after your subtraction?",
         _as_mixture_part: "one of the two parts of your exponents does not depend on sigma. Should it?",
     },
     otherwise=lambda got, truth, *_: (
@@ -165,7 +258,7 @@ def _reweigh_off(got, truth, T, old, new):
 
 _rng = np.random.default_rng(4)
 exercise(
-    "23.4",
+    "23.6",
     solution=reweigh,
     cases=[
         (np.array([[0.5, 0.5], [0.9, 0.1], [0.0, 1.0]]), np.array([0.5, 0.5]), np.array([0.1, 0.9])),
@@ -187,6 +280,12 @@ exercise(
 )
 
 
+def _log_odds_off(got, truth):
+    if abs(got[0] - truth[0]) <= 1e-3:
+        return "the first is right. With which power does the width enter?"
+    return "the first is not right yet. What is the log-odds of a ReLU with sigma = 1, and how long is W?"
+
+
 exercise(
     "23.5",
     solution=[-2.0, -0.5],
@@ -199,28 +298,36 @@ exercise(
         (-10.0, -2.5): "you subtracted half the squared length. Which sign has it in the log-odds?",
     },
     equal=within(1e-3),
-    otherwise="not both are right. What are the two exponents in the prior?",
+    otherwise=_log_odds_off,
     why="$|W|^2 = 8$, so the log-odds are $(-6 + 4)/1$ and $(-6 + 4)/4$. At both widths off is more "
     "probable, and less clearly so at the larger one.",
 )
 
 
-@exercise("23.6")
-def check_23_6(attempt):
+@exercise("23.7")
+def check_23_7(attempt):
     rng, corner, inside, cases = np.random.default_rng(1), 0, 0, []
     for R, D, far in [(9, 3, 1), (9, 2, 30), (6, 1, 1)]:
         weights = np.exp(1.5 * rng.normal(size=R))
         means = far * rng.normal(size=(R, D))
         cases += [(means, weights / weights.sum(), r) for r in range(R)]
+    cases += [(np.array([[0.0], [1.0], [-1.0]]), np.array([0.2, 0.7, 0.1]), r) for r in range(3)]
     for means, weights, r in cases:
         got = float(call(attempt, means, weights, r, shape=()))
         ask(got > 0, "without noise every component wins at its own mean. Can a width of 0 or less end that?")
         if np.isinf(got):
-            ask(
-                _room(means, weights, r, 200.0) > 0,
-                "you say that a region never vanishes, and at a large width this component wins nowhere. "
-                "Is there a direction in which its mean lies farthest?",
-            )
+            if not _room(means, weights, r, 200.0) > 0:
+                fainter = _room(*_without_fainter(means, weights, r), 200.0) > 0
+                ask(
+                    not fainter,
+                    "you say that a region never vanishes, and at a large width this component wins nowhere. "
+                    "Does a fainter rival on the other side leave room for ever?",
+                )
+                ask(
+                    False,
+                    "you say that a region never vanishes, and at a large width this component wins nowhere. "
+                    "Is there a direction in which its mean lies farthest?",
+                )
             corner += 1
         else:
             inside += 1
@@ -234,13 +341,20 @@ def check_23_6(attempt):
             )
             ask(
                 edge[0],
-                "just below your width the component already wins nowhere. Which rivals meet at one place?",
+                "just below your width the component already wins nowhere. "
+                "How many rivals must it beat at one and the same place?",
             )
             ask(
                 not edge[1],
                 "just above your width the component still wins somewhere. How far out did you look?",
             )
     ask(corner and inside, "some regions vanish and some do not. What tells them apart?")
+
+
+def _without_fainter(means, weights, r):
+    """The mixture without the components that are less probable than r, and the new number of r."""
+    kept = weights >= weights[r]
+    return means[kept], weights[kept], int(kept[:r].sum())
 
 
 def _wins(means, weights, r, sigma):
