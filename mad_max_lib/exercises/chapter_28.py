@@ -5,6 +5,7 @@ from itertools import product
 from math import exp
 
 import numpy as np
+from scipy.optimize import linprog
 
 from . import ask, call, exercise, within
 
@@ -21,6 +22,10 @@ exercise(
         "What is left of the one half when the square "
         "of a sum is expanded?",
         (0, 2, 2, 7): "these scores hold no offsets. What does each unit take back for its own length?",
+        (0, 2.5, 2.5, 2): "you take the product from every code that is on. Which code has both units on?",
+        (0, -3, -3, -3): "the offsets are too low. Which factor stands before the squared length?",
+        (4, 5, 5, 0): "these are the squared distances, and the nearest code should score most. "
+        "What does the expansion of the square do with them?",
         (-2, -2.5, -2.5, 0): "these are half the squared distances with a minus. "
         "Which term do all four share, and does the joint score hold it?",
     },
@@ -87,6 +92,19 @@ exercise(
 
 
 _ODDS = 1.5 * exp(-2)
+
+
+def _which_probability(got, truth):
+    got = float(got)
+    if abs(got - truth) < 0.006:
+        return "this is right so far. How many decimals are asked for?"
+    if got > 1 and abs(got / 100 - truth) < 0.006:
+        return "this is right in percent. Which number between 0 and 1 is it?"
+    if not 0 <= got <= 1:
+        return "between which two numbers does a probability lie?"
+    return "this is not it. Which odds belong to 0.6, and by which factor does sensor 1 change them?"
+
+
 exercise(
     "28.3",
     solution=round(_ODDS / (1 + _ODDS), 3),
@@ -99,26 +117,34 @@ exercise(
         1 / (1 + exp(1) / 1.5): "the product enters by half. Where does the theorem have a factor one half?",
         1 / (1 + exp(2) / 0.6): "0.6 is a probability. What are the odds that belong to it?",
         1 / (1 + exp(2)): "your odds do not know the 0.6. Which odds does sensor 0 begin with?",
+        1 - _ODDS / (1 + _ODDS): "this is how probably sensor 0 does not send. Which one is asked for?",
+        exp(-2) / (1.5 + exp(-2)): "your odds begin with 0.4 : 0.6. Which one belongs to sending?",
+        1 / (1 + exp(1.4)): "you take 0.6 for a score. Which score gives the probability 0.6?",
         0.4: "0.4 is the probability that it does not send, if sensor 1 does not. "
         "What changes if sensor 1 sends?",
     },
     equal=within(0.0006),
-    otherwise="this is not it. Which odds belong to 0.6, and by which factor does sensor 1 change them?",
+    otherwise=_which_probability,
     why="The odds 0.6 : 0.4 = 1.5 are multiplied by exp(-2) = 0.135, which gives 0.203. "
     "The probability is 0.203 / 1.203 = 0.169.",
 )
 
 
 def _which_layer(got, truth):
+    if not np.isin(got, (0, 1, 2)).all():
+        return "each layer gets one of three numbers. Which three?"
     first = np.flatnonzero(got != truth)[0]
+    asked = {
+        "a": "What is the inner product of the two rows?",
+        "b": "What is the inner product of the two rows?",
+        "c": "What is the inner product of the two rows?",
+        "d": "The windows share x_2. What is the product of the two differences of slopes?",
+        "e": "Do the two windows share an entry?",
+        "f": "Which vectors have to be orthogonal, and what does unit 1 always add to the input?",
+        "g": "What are the two differences, and their products with the other unit's first slope?",
+    }
     name = "abcdefg"[first]
-    if truth[first] == 0 or got[first] == 0:
-        return f"layer {name} is not right. "
-        "How do the pieces of each unit differ, and what is the product?"
-    return (
-        f"layer {name} is a product, but is it one of which you say? "
-        "What is the product of each unit's difference with the other unit's first slope?"
-    )
+    return f"layer {name} is not right. {asked[name]}"
 
 
 exercise(
@@ -152,15 +178,49 @@ exercise(
 )
 
 
-def _chain(rng, K, gaps=()):
-    """K rows of three numbers, each meets the next in one place or not: "
-    "(K, 2 K + 1); offsets; an input."""
-    W, rows = np.zeros((K, 2 * K + 1)), rng.normal(size=(K, 3)) * 2
-    rows[list(gaps), 2] = 0
+def _chain(rng, K):
+    """K rows of three numbers that meet the next in one place, (K, 2 K + 1); offsets; a noisy signal."""
+    W, rows = np.zeros((K, 2 * K + 1)), rng.normal(size=(K, 3)) * 1.7
     for k in range(K):
         W[k, 2 * k : 2 * k + 3] = rows[k]
     truth = rng.integers(2, size=K)
-    return W, -(W**2).sum(axis=1) / 2 + rng.normal(size=K), truth @ W + rng.normal(size=2 * K + 1)
+    return W, -(W**2).sum(axis=1) / 2 + 0.5 * rng.normal(size=K), truth @ W + rng.normal(size=2 * K + 1)
+
+
+def _chain_of(u, shared):
+    """A chain whose units score u at the input 0, with these products of neighbours."""
+    W = np.zeros((len(u), 2 * len(u) + 1))
+    W[:, 1::2] = np.eye(len(u))
+    for k, value in enumerate(shared):
+        W[k, 2 * k + 2], W[k + 1, 2 * k + 2] = abs(value) ** 0.5, abs(value) ** 0.5 * np.sign(value)
+    return W, np.array(u), np.zeros(W.shape[1])
+
+
+def _hard_chain(rng):
+    """A chain on which beams and small steps fail.
+
+    Two stretches of units want to be on together. In the first the best code is all on, in the second all
+    off, but runs of 11 units go up and down in between, so small steps stop early. The reward of the first
+    lies in its middle, so all on looks bad from either end. Units at the ends make thousands of codes nearly
+    as good.
+    """
+    runs = np.arange(66) // 11 % 2  # from the middle of a stretch outwards
+
+    def stretch(low, middle):
+        steps = np.where(runs == 1, 0.08, low)
+        return -1 + np.r_[steps[::-1], middle, steps]
+
+    def small(n):
+        return rng.choice([-1, 1], n) * rng.uniform(0.005, 0.01, n)
+
+    u = np.r_[small(14), stretch(-0.055, 1.5), small(1), stretch(-0.08, -0.08), small(14)]
+    shared = np.r_[np.zeros(14), -np.ones(132), 0, 0, -np.ones(132), np.zeros(14)]
+    return _chain_of(u + 0.002 * rng.uniform(-1, 1, len(u)), shared)
+
+
+def _joint(W, b, x, code):
+    u, shared = W @ x + b, (W[:-1] * W[1:]).sum(axis=1)
+    return u @ code - (shared * code[:-1] * code[1:]).sum()
 
 
 def _best(W, b, x, weight=1.0):
@@ -169,6 +229,18 @@ def _best(W, b, x, weight=1.0):
     G = W @ W.T
     np.fill_diagonal(G, 0)
     return bits[(bits @ (W @ x + b) - weight / 2 * ((bits @ G) * bits).sum(axis=1)).argmax()]
+
+
+def _most(W, b, x):
+    """The largest joint score of a long chain, by a linear program, which is exact for a chain."""
+    u, shared, K = W @ x + b, (W[:-1] * W[1:]).sum(axis=1), len(W)
+    k, both = np.arange(K - 1), np.arange(K, 2 * K - 1)  # both: 1 if units k and k + 1 are on
+    bounds = np.zeros((3, K - 1, 2 * K - 1))
+    bounds[0, k, k], bounds[0, k, k + 1], bounds[0, k, both] = 1, 1, -1  # t_k + t_(k+1) - both <= 1
+    bounds[1, k, both], bounds[1, k, k] = 1, -1
+    bounds[2, k, both], bounds[2, k, k + 1] = 1, -1
+    most = np.repeat([1.0, 0.0, 0.0], K - 1)
+    return -linprog(np.r_[-u, shared], bounds.reshape(-1, 2 * K - 1), most, bounds=(0, 1)).fun
 
 
 def _left_to_right(W, b, x):
@@ -187,6 +259,7 @@ def check_28_6(attempt):
     def follows(rule):
         return all(np.array_equal(code, rule(*case)) for code, case in zip(got, cases, strict=True))
 
+    ask(all(np.isin(code, (0, 1)).all() for code in got), "which two numbers may a code hold?")
     ask(
         not follows(lambda W, b, x: W @ x + b > 0),
         "each unit decides alone in your version. What does a unit that is on leave for its neighbour?",
@@ -205,21 +278,29 @@ def check_28_6(attempt):
         "some of your codes are not the best ones. "
         "What must you remember of everything to the left of a unit, for each of its two positions?",
     )
-    W = np.zeros(
-        (41, 83)
-    )  # each unit scores about 1 and shares 2 with each neighbour: every second one is best
-    for k in range(41):
-        W[k, [2 * k, 2 * k + 2]] = 2**0.5
-    found = call(attempt, W, 1 + 0.02 * rng.uniform(-1, 1, 41), np.zeros(83), shape=(41,))
+
+    def reaches_most(W, b, x):
+        code = call(attempt, W, b, x, shape=b.shape, like=b > 0)
+        return np.isin(code, (0, 1)).all() and _joint(W, b, x, code) > _most(W, b, x) - 1e-6
+
     ask(
-        np.array_equal(found, np.arange(41) % 2 == 0),
-        "41 units that score alike, with strong overlaps, do not get their best code. "
-        "Can a step that changes a few units always see what is best for all?",
+        all(reaches_most(*_chain(rng, 201)) for _ in range(4)),
+        "your code is the best one for short chains, but not for 201 units. "
+        "If you keep some beginnings of codes, are both states of the last unit among them? "
+        "If you improve a code, how do you know that no other is better?",
     )
-    W, b, x = _chain(rng, 40, gaps=range(7, 40, 8))  # five chains of eight, side by side
-    parts = [_best(W[k : k + 8], b[k : k + 8], x) for k in range(0, 40, 8)]
+    W = np.zeros((201, 403))  # each scores about 1 and shares 2 with each neighbour: every second is best
+    W[np.arange(201), 2 * np.arange(201)] = W[np.arange(201), 2 * np.arange(201) + 2] = 2**0.5
     ask(
-        np.array_equal(call(attempt, W, b, x, shape=(40,)), np.concatenate(parts)),
-        "with 40 units your code is not the best one. "
-        "Do ties or neighbours that share nothing matter to you?",
+        reaches_most(W, 1 + 0.02 * rng.uniform(-1, 1, 201), np.zeros(403))
+        and reaches_most(*_hard_chain(rng)),
+        "in a chain where the best code differs in many units from other good ones, yours is not the best. "
+        "Can a step that changes a few units, or a look at a few neighbours, see what is best for all?",
+    )
+    W, b, x = _chain(rng, 40)
+    W[np.arange(7, 39, 8), 2 * np.arange(7, 39, 8) + 2] = 0  # five chains of eight, side by side
+    ask(
+        reaches_most(W, b, x),
+        "with 40 units in five chains side by side your code is not the best one. "
+        "Do neighbours that share nothing matter to you?",
     )
