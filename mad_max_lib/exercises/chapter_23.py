@@ -43,6 +43,10 @@ exercise(
         f"at distance {distance} and odds {odds} you find {float(got):.4f}, and at that width "
         "the two products of prior and density still differ. Did you round, or lose a factor or a sign?"
     ),
+    why="For a photon on the faint star the error is $d$ = `distance` for the bright star and 0 for the "
+    "faint one. The products are equal where "
+    "$\\text{odds} \\cdot e^{-d^2/(2\\sigma^2)} = 1$. So $d^2/(2\\sigma^2) = \\log \\text{odds}$, "
+    "and $\\sigma = d/\\sqrt{2\\log \\text{odds}}$.",
 )
 
 
@@ -100,6 +104,9 @@ exercise(
         f"of {len(t)} photons with the largest posterior {t.max():.2f} you keep {got} at purity {purity}. "
         "What is the mean of the largest posteriors, for so many and for one more?"
     ),
+    why="Among n photons the expected share of the star is the mean of their posteriors. It is largest for "
+    "the n largest ones. As n grows, smaller ones come in, so this mean never rises. It is at least `purity` "
+    "up to some n and below from there on. So counting the lengths that are pure enough gives this n.",
 )
 
 
@@ -214,6 +221,9 @@ exercise(
         if not np.allclose(got[0], truth[0])
         else "the priors are off. What is log pi_r, by the theorem, and do yours add up to 1?"
     ),
+    why="By the theorem $\\log\\pi_r$ is $(b_r + \\frac12|a_r|^2)/\\sigma^2$ up to a constant, so the priors "
+    "are the softmax of these numbers. Subtracting the largest one divides numerator and denominator by the "
+    "same factor, and afterwards no exponential is larger than 1.",
 )
 
 
@@ -277,6 +287,9 @@ exercise(
         _reweigh_only_old: "yours are the posteriors for equal priors. Where does the new prior enter?",
     },
     otherwise=_reweigh_off,
+    why="By Bayes' rule T / old is the density of each class at the message, up to a factor that is the same "
+    "for the whole row. Times new it is the new prior times the density. Dividing a row by its sum "
+    "removes the factor.",
 )
 
 
