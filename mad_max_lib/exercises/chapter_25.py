@@ -99,7 +99,7 @@ def _calibration_eleven_bins(t, ink, bins=10):
     """A claim of exactly 1 in a bin of its own."""
     bin_of = (t * bins).astype(int)
     return sum(
-        (bin_of == i).mean() * abs(t[bin_of == i].mean() - ink[bin_of == i].mean()) for i in set(bin_of)
+        (bin_of == i).mean() * abs(t[bin_of == i].mean() - ink[bin_of == i].mean()) for i in np.unique(bin_of)
     )
 
 
@@ -110,9 +110,29 @@ def _calibration_loses_one(t, ink, bins=10):
     return sum(h.mean() * abs(t[h].mean() - ink[h].mean()) for h in here if h.any())
 
 
+def _calibration_by_rows(t, ink, bins=10):
+    """The weight of a bin with the number of rows in place of the number of claims."""
+    return calibration_error(t, ink, bins) * t.size / len(t)
+
+
+def _calibration_always_ten(t, ink, bins=10):
+    return calibration_error(t, ink)
+
+
+def _calibration_right_closed(t, ink, bins=10):
+    bin_of = np.maximum(np.ceil(t * bins).astype(int) - 1, 0)
+    here = [bin_of == i for i in range(bins)]
+    return sum(h.mean() * abs(t[h].mean() - ink[h].mean()) for h in here if h.any())
+
+
+def _calibration_root_mean_square(t, ink, bins=10):
+    return _calibration_squared(t, ink, bins) ** 0.5
+
+
 _rng = np.random.default_rng(2)
 _T = _rng.uniform(0.003, 0.997, size=400)
 _INK = (_rng.random(400) < _T**2).astype(float)
+_STEEP = (_rng.random(400) < np.clip(2 * _T - 0.5, 0, 1)).astype(float)  # gaps of both signs
 _FEW = _rng.choice([0.03, 0.27, 0.31, 0.74, 0.78, 1.0], size=90)
 exercise(
     "25.2",
@@ -122,7 +142,9 @@ exercise(
         (np.array([0.12, 0.14, 0.18, 0.93]), np.array([0.0, 0.0, 1.0, 1.0])),
         (_FEW, (_rng.random(90) < 0.6).astype(float)),
         (np.array([0.0, 1.0, 1.0, 0.97, 0.93, 0.91]), np.array([0.0, 0.0, 0.0, 1.0, 1.0, 1.0])),
-        (_T, _INK, 4),
+        (_T, _STEEP, 4),
+        (_T.reshape(20, 20), _STEEP.reshape(20, 20)),
+        (np.array([0.4, 0.5, 0.5, 0.6, 0.75, 0.9]), np.array([0.0, 1.0, 1.0, 0.0, 1.0, 0.0]), 4),
     ],
     wrong={
         _calibration_bins_alike: "a bin with few claims counts as much as a bin with many. "
@@ -138,10 +160,73 @@ exercise(
         _calibration_squared: "your gaps are squared. What was asked for?",
         _calibration_middles: "you compare with the middle of each bin. What was claimed there on average?",
         _calibration_decisions: "you count right decisions. Of what is t the probability?",
+        _calibration_root_mean_square: "you take a root of squares. Which mean of the gaps was asked for?",
+        _calibration_by_rows: "you divide by the number of rows. How many claims does an array (N, D) hold?",
+        _calibration_always_ten: "you always sort into ten bins. What does the last argument say?",
+        _calibration_right_closed: "a claim of exactly 0.5 lies on the edge of two of the bins. "
+        "To which of them does it belong?",
         _calibration_eleven_bins: "claims of exactly 1 get a bin of their own. How many bins are there?",
         _calibration_loses_one: "claims of exactly 1 are in none of your bins. Where do they belong?",
     },
     otherwise="a bin's gap or its weight is off. What comes out for four claims, by hand?",
+    why="`here.mean()` is the share of all claims that lie in the bin, for arrays of any shape. "
+    "The minimum puts a claim of exactly 1 into the last bin.",
+)
+
+
+def group_gaps(t, ink, group):
+    return np.array([(t[group == g] - ink[group == g]).mean() for g in np.unique(group)])
+
+
+def _gaps_other_sign(t, ink, group):
+    return -group_gaps(t, ink, group)
+
+
+def _gaps_without_sign(t, ink, group):
+    return np.abs(group_gaps(t, ink, group))
+
+
+def _gaps_of_pixels(t, ink, group):
+    return np.array([np.abs(t[group == g] - ink[group == g]).mean() for g in np.unique(group)])
+
+
+def _gaps_as_calibration(t, ink, group):
+    return np.array([calibration_error(t[group == g], ink[group == g]) for g in np.unique(group)])
+
+
+def _gaps_of_all(t, ink, group):
+    return np.array([(t * (group == g) - ink * (group == g)).mean() for g in np.unique(group)])
+
+
+def _gaps_sums(t, ink, group):
+    return np.array([(t[group == g] - ink[group == g]).sum() for g in np.unique(group)])
+
+
+def _gaps_against_all(t, ink, group):
+    return np.array([t[group == g].mean() - ink.mean() for g in np.unique(group)])
+
+
+_rng = np.random.default_rng(3)
+_CLAIM, _GROUP = _rng.random((30, 8)), _rng.choice(4, size=(30, 8), p=[0.5, 0.2, 0.2, 0.1])
+_TRUTH = (_rng.random((30, 8)) < np.clip(_CLAIM + 0.2 * (_GROUP - 1), 0, 1)).astype(float)
+exercise(
+    "25.3",
+    solution=group_gaps,
+    cases=[
+        (_CLAIM, _TRUTH, _GROUP),
+        (np.array([0.2, 0.9, 0.4, 0.7]), np.array([0.0, 1.0, 1.0, 1.0]), np.array([5, 2, 5, 2])),
+    ],
+    wrong={
+        _gaps_other_sign: "your signs are turned round. Is a gap positive if the claims are too high?",
+        _gaps_without_sign: "your gaps have lost their signs. Which claims are too high, and which too low?",
+        _gaps_of_pixels: "you compare each claim with its own pixel. Of which two averages is a gap made?",
+        _gaps_as_calibration: "that is the calibration error within each group. Was it asked to use bins?",
+        _gaps_of_all: "small groups get small gaps. Over how many pixels do you take the mean?",
+        _gaps_sums: "large groups get large gaps. What should be taken in place of the sum?",
+        _gaps_against_all: "you compare with the share of ink in all pixels. In which should it be counted?",
+    },
+    otherwise="one group's gap is off. What comes out for four pixels in two groups, by hand?",
+    why="Within each group the mean claim less the share of ink is the mean of the differences.",
 )
 
 
@@ -152,6 +237,11 @@ def soft_weights(scores):
 
 def _weights_of_everything(scores):
     return soft_weights(scores.ravel()).reshape(scores.shape)
+
+
+def _weights_of_everything_shifted(scores):
+    e = np.exp(scores - scores.max(axis=-1, keepdims=True))
+    return e / e.sum()
 
 
 def _weights_first_axis(scores):
@@ -177,13 +267,16 @@ def _weights_mean_shift(scores):
 
 _SCORES = 2 * np.random.default_rng(0).normal(size=(4, 3, 5))
 _LARGE = [np.array(s) for s in ([[1e3, 999.0]], [[1e3, 999.0], [-1e3, -999.0]], [[1e3, -1e3, -1e3]])]
-exercise(
+
+
+@exercise(
     "25.4",
     solution=soft_weights,
     cases=[(scores,) for scores in [_SCORES, *_LARGE]],
     wrong={
         _weights_of_everything: "all weights together add up to 1. "
         "Whose weights should, those of one unit at one point?",
+        _weights_of_everything_shifted: "the weights of one unit do not add up to 1. Over what do you sum?",
         _weights_first_axis: "your weights add up to 1 along the first axis. Which axis holds the pieces?",
         _weights_one_hot: "that is a decision. Does a piece count that just loses?",
         _weights_unshifted: "scores near 1000 give infinity over infinity. "
@@ -198,60 +291,95 @@ exercise(
         if scores is _SCORES
         else "large scores change the weights, though only differences should count. What did you do to them?"
     ),
+    why="Less the largest score, all exponents are zero or less, and one is zero: nothing overflows, "
+    "and the sum is at least 1.",
 )
+def check_25_4(attempt):
+    try:
+        if callable(attempt):
+            attempt(_SCORES.copy())
+    except ValueError as error:
+        ask(
+            "broadcast" not in str(error),
+            "a sum or a maximum over the pieces no longer fits the scores. Which axis has it lost?",
+        )
 
 
 def sigmoid(u):
     return 1 / (1 + np.exp(-u))
 
 
-def soft_leaky(u, nu):
-    t = sigmoid((1 - nu) * u)
-    return t * u + (1 - t) * nu * u, t
+def soft_pair(u, p, q):
+    t = sigmoid((q - p) * u)
+    return t * q * u + (1 - t) * p * u, t
 
 
-def _leaky_full_difference(u, nu):
+def _pair_full_difference(u, p, q):
     t = sigmoid(u)
-    return t * u + (1 - t) * nu * u, t
+    return t * q * u + (1 - t) * p * u, t
 
 
-def _leaky_without_lower(u, nu):
-    t = sigmoid((1 - nu) * u)
-    return t * u, t
+def _pair_upper_score(u, p, q):
+    t = sigmoid(q * u)
+    return t * q * u + (1 - t) * p * u, t
 
 
-def _leaky_added(u, nu):
-    t = sigmoid((1 - nu) * u)
-    return nu * u + t * u, t
+def _pair_without_lower(u, p, q):
+    t = sigmoid((q - p) * u)
+    return t * q * u, t
 
 
-def _leaky_lower(u, nu):
-    output, t = soft_leaky(u, nu)
+def _pair_added(u, p, q):
+    t = sigmoid((q - p) * u)
+    return p * u + t * q * u, t
+
+
+def _pair_lower(u, p, q):
+    output, t = soft_pair(u, p, q)
     return output, 1 - t
 
 
-def _leaky_swapped(u, nu):
-    return soft_leaky(u, nu)[::-1]
+def _pair_difference(u, p, q):
+    output, t = soft_pair(u, p, q)
+    return output, 2 * t - 1
+
+
+def _pair_hard(u, p, q):
+    return np.maximum(p * u, q * u), (u > 0).astype(float)
+
+
+def _pair_hard_output(u, p, q):
+    return np.maximum(p * u, q * u), sigmoid((q - p) * u)
+
+
+def _pair_swapped(u, p, q):
+    return soft_pair(u, p, q)[::-1]
 
 
 _U = np.linspace(-6, 6, 31)
 exercise(
     "25.5",
-    solution=soft_leaky,
-    cases=[(_U, 0.1), (_U, 0.4)],
+    solution=soft_pair,
+    cases=[(_U, 0.1, 1.0), (_U, -1.0, 1.0), (_U, -0.5, 0.7)],
     wrong={
-        _leaky_full_difference: "your posterior is that of the pieces 0 and u. "
+        _pair_full_difference: "your posterior is that of the pieces 0 and u. "
         "By how much do the scores differ here?",
-        _leaky_without_lower: "your output tends to 0 on the left. Which piece should count there?",
-        _leaky_added: "your output is steeper than 1 on the right. Do your weights add up to 1?",
-        _leaky_lower: "your posterior falls as u grows. Whose is it?",
-        _leaky_swapped: "which of your two results is the probability, and which one was asked for first?",
+        _pair_upper_score: "your posterior does not depend on p. With which score does that of qu compete?",
+        _pair_without_lower: "your output tends to 0 on the left. Which piece should count there?",
+        _pair_added: "your output counts the lower piece in full. Do your weights add up to 1?",
+        _pair_lower: "your posterior falls as u grows. Whose is it?",
+        _pair_difference: "your second result is negative on the left. Can a probability be?",
+        _pair_hard: "you decide for one piece. How probable is the other?",
+        _pair_hard_output: "your output is the larger score. What mean is the soft output?",
+        _pair_swapped: "which of your two results is the probability, and which one was asked for first?",
     },
-    otherwise=lambda got, truth, u, nu: (
+    otherwise=lambda got, truth, u, p, q: (
         "the posterior is off. What are the odds of the upper piece, and on which difference do they depend?"
         if not np.allclose(got[1], truth[1])
         else "the output is not the mean of the two scores. What are the weights?"
     ),
+    why="The odds of qu are e to the difference of the scores, (q - p) u. For the absolute value, p = -1 and "
+    "q = 1, the posterior is sigmoid(2u) and the output u (2 sigmoid(2u) - 1), which is u tanh u.",
 )
 
 
@@ -261,10 +389,15 @@ def check_25_6(attempt):
     cases = [s * rng.normal(size=R) for R in (2, 3, 5, 8) for s in (0.2, 0.7, 2.0) for _ in range(5)]
     for s in [*cases, np.array([0.3, 0.3, -5.0]), np.array([500.0, 500.5, 0.0])]:
         t = call(attempt, s, shape=s.shape, like=s)
+        rest = "happens to the rest when some are cut off at zero" if t.min() == 0 else "must their sum be"
+        ask(
+            abs(t.sum() - 1) < 1e-3,
+            f"your weights for {len(s)} scores add up to {t.sum():.3g}. What {rest}?",
+        )
         ask(
             abs(t.sum() - 1) < 1e-9,
-            f"your weights for {len(s)} scores add up to {t.sum():.3g}. "
-            "What happens to the rest when some are cut off at zero?",
+            f"your weights miss the sum 1 by {abs(t.sum() - 1):.0e}. "
+            "Once you know who gets nothing, is a search still needed for the others?",
         )
         ask(t.min() > -1e-12, "some of your weights are negative. Which pieces should rather have none?")
         ask(
@@ -278,7 +411,11 @@ def check_25_6(attempt):
             "all weight on the winner gives a larger value than your weights. Does every piece need a share?",
         )
         gain = (s - t) - (s - t) @ t  # how the value grows when weight is moved to each piece
-        best = gain.max() < 1e-8
+        best, twice = gain.max() < 1e-8, (s - 2 * t) - (s - 2 * t) @ t
+        ask(
+            best or twice.max() > 1e-8,
+            "your weights are the best ones for another term. What is the derivative of half a square?",
+        )
         ask(
             best or t.max() < 1 - 1e-9,
             "you decide for one piece, and a little weight on another gives a larger value. "
@@ -336,4 +473,6 @@ exercise(
         "When x moves, do the scores stay?",
     },
     otherwise="a small step shows another slope than yours. Which two factors of t_r s_r depend on x?",
+    why="The derivative of t_r s_r is t_r a_r + s_r t_r (a_r - mean slope). Summed over r, the terms with "
+    "the mean slope are S times the mean slope, which is the sum of S t_r a_r.",
 )
