@@ -3,20 +3,21 @@
 from itertools import product
 
 import numpy as np
+from scipy.special import lambertw
 
 from . import ask, call, exercise, within
 
 exercise(
     "26.1",
-    solution=[1.0, 9.0, 99.0, 0.75],
+    solution=[1.0, 4.0, 99.0, 0.75],
     wrong={
-        (0.5, 0.9, 0.99, 3.0): "you give beta back. By what is it still divided?",
-        (2.0, 10.0, 100.0, 2 / 3): "you divide 1 by 1 - beta. What stands above the line?",
-        (1.0, 1 / 9, 1 / 99, 0.25): "your eta falls while beta grows. "
-        "Which of the two weights is divided by the other?",
-        (1.0, 9.0, 99.0, 1.5): "the first three are right, but the last is larger than 1. "
+        (0.5, 0.8, 0.99, 3.0): "you give beta back. By what is it still divided?",
+        (2.0, 5.0, 100.0, 2 / 3): "you divide 1 by 1 - beta. What stands above the line?",
+        (1.0, 1 / 4, 1 / 99, 0.25): "your eta falls while beta grows. "
+        "Which of the two factors is divided by the other?",
+        (1.0, 4.0, 99.0, 1.5): "the first three are right, but the last is larger than 1. "
         "Between which numbers does beta lie?",
-        (1.0, 9.0, 99.0, 0.25): "the first three are right. For the last, is beta the larger or the smaller "
+        (1.0, 4.0, 99.0, 0.25): "the first three are right. For the last, is beta the larger or the smaller "
         "of beta and 1 - beta?",
     },
     equal=within(1e-3),
@@ -25,7 +26,7 @@ exercise(
         if not np.allclose(got[:3], truth[:3], atol=1e-3)
         else "the last one is off. Which beta is three times as large as 1 - beta?"
     ),
-    why="eta = beta / (1 - beta), so 0.5/0.5, 0.9/0.1 and 0.99/0.01. Solved for beta: eta / (1 + eta).",
+    why="eta = beta / (1 - beta), so 0.5/0.5, 0.8/0.2 and 0.99/0.01. Solved for beta: eta / (1 + eta).",
 )  # fmt: skip
 
 
@@ -82,17 +83,64 @@ def _vq_one_maximum(scores, beta):
     return _vq_overflow(scores - scores.max(), beta) + scores.max()
 
 
+def _vq_small_number(scores, beta):
+    best = scores.max(axis=-1, keepdims=True)
+    e = np.exp(beta / (1 - beta + 1e-12) * (scores - best))
+    return (e * scores).sum(axis=-1) / e.sum(axis=-1)
+
+
+def _vq_beta_cut_off(scores, beta):
+    return beta_vq(scores, min(beta, 0.999))
+
+
+def _vq_early_maximum(scores, beta):
+    return beta_vq(scores, 1.0 if beta > 0.95 else beta)
+
+
+def _vq_shift_by_mean(scores, beta):
+    return _vq_overflow(scores - scores.mean(axis=-1, keepdims=True), beta) + scores.mean(axis=-1)
+
+
+def _vq_shift_by_first(scores, beta):
+    return _vq_overflow(scores - scores[:, :1], beta) + scores[:, 0]
+
+
+def _vq_clipped(scores, beta):
+    best = scores.max(axis=-1, keepdims=True)
+    if beta == 1:
+        return best[..., 0]
+    e = np.exp(beta / (1 - beta) * np.maximum(scores - best, -30))
+    return (e * scores).sum(axis=-1) / e.sum(axis=-1)
+
+
+def _vq_single(scores, beta):
+    return beta_vq(scores.astype(np.float32), beta).astype(float)
+
+
 def _vq_returns_shifted(scores, beta):
     """The maximum is taken away from the scores that are averaged, too."""
     return beta_vq(scores, beta) - (scores.max(axis=-1) if beta < 1 else 0)
 
 
 _SCORES = 2 * np.random.default_rng(0).normal(size=(30, 4))
-_LARGE = [(np.array([[1e3, 998.0, 0.0]]), 0.5), (np.array([[2e3, 1998.0, 0.0], [0.5, 0.0, -1.0]]), 0.5)]
+_CLOSE = _SCORES[0].max() + np.array([[0.0, -1e-12, -1e-3, -2.0], [-1e-3, -2e-3, 0.0, -0.05]])
+_LARGE = [
+    (np.array([[1e3, 998.0, 0.0]]), 0.5), (np.array([[2e3, 1998.0, 0.0], [0.5, 0.0, -1.0]]), 0.5),
+    (np.array([[0.0, 998.0, 1e3], [-1e3, 0.0, 1e3], [-1e3, -999.0, -1e3]]), 0.5),
+    (np.array([[0.0, 998.0, 1e3], [-1e3, 0.0, 1e3], [40.0, 0.0, -40.0]]), 0.95),
+    (np.array([[-100.0, 0.0, 100.0]]), 0.02),
+]  # fmt: skip
 
 
 def _which_beta(got, truth, scores, beta):
-    if scores.max() > 100:
+    if np.isfinite(got).all() and np.abs(got - truth).max() < 1e-4 * np.abs(scores).max():
+        return (
+            f"nearly right, but at beta = {beta:g} off by {np.abs(got - truth).max():.0e}. "
+            "Do you add a small number, round, or cut something off? What can be computed exactly there?"
+        )
+    if beta == 0.02:
+        return "beta = 0.02 is off, with scores from -100 to 100. Does a score far behind count nothing?"
+    if np.abs(scores).max() > 30:
         return "large scores go wrong. Do a row's weights change when a number is added to all its scores?"
     if beta in (0, 1):
         counts = "only the entropy counts" if beta == 0 else "the entropy does not count"
@@ -103,7 +151,12 @@ def _which_beta(got, truth, scores, beta):
 exercise(
     "26.2",
     solution=beta_vq,
-    cases=[*((_SCORES, beta) for beta in (1.0, 0.0, 0.3, 0.5, 0.9)), *_LARGE],
+    cases=[
+        *((_SCORES, beta) for beta in (1.0, 0.0, 0.3, 0.5, 0.9)),
+        *((_CLOSE, beta) for beta in (1.0, 0.9995, 0.97)),
+        *_LARGE,
+    ],
+    equal=within(1e-13, rtol=1e-11),
     wrong={
         _vq_beta_for_eta: "at beta = 1/2 your weights are too even. "
         "What multiplies the scores, beta or something larger?",
@@ -118,6 +171,19 @@ exercise(
         "What may be taken away from all scores of a row without changing the weights?",
         _vq_one_maximum: "one row with scores near 2000 spoils another near 0. "
         "Which maximum belongs to a row?",
+        _vq_small_number: "nearly right, but at beta = 1 a small number in place of 0 is not exact. "
+        "Which output is known there without an eta?",
+        _vq_beta_cut_off: "nearly right, but you replace a beta near 1 by another. "
+        "Which betas have an eta, and what is the output at the one that has none?",
+        _vq_early_maximum: "for a beta slightly below 1 you return the maximum. "
+        "Have two scores that differ by 0.001 very different weights there?",
+        _vq_shift_by_mean: "some large scores still overflow. "
+        "After your shift by the row's mean, can a score be far above 0? Which shift prevents that?",
+        _vq_shift_by_first: "some large scores still overflow. "
+        "What if the first score of the row is the smallest?",
+        _vq_clipped: "you cut differences off at -30. How much does a piece that is 100 behind weigh at a "
+        "small beta?",
+        _vq_single: "your numbers have only seven digits. Which dtype do you compute in?",
         _vq_returns_shifted: "your output is too low by each row's maximum. "
         "Where does the shift help, in the exponents or in the average?",
     },
@@ -146,19 +212,27 @@ exercise(
     },
     equal=within(6e-3),
     otherwise=lambda got, truth: (
-        f"your output at beta = {(0, '1/2', 1)[int(np.abs(got - truth).argmax())]} is off. "
+        "nearly, but two decimals are asked for. What is the second one?"
+        if np.abs(got - truth).max() < 0.06
+        else f"your output at beta = {(0, '1/2', 1)[int(np.abs(got - truth).argmax())]} is off. "
         "Which three scores does the unit have at u = 2, and which weights?"
     ),
     why="At beta = 0 each of the three pieces has the weight 1/3: (0 + 2 + 2)/3. At beta = 1/2 the two equal "
     "pieces together have the weight 2e²/(1 + 2e²) = 0.9366, and the output is twice that, 1.873. "
-    "For any eta it is u sig(eta u + log 2): a swish whose sigmoid is shifted to the left. "
+    "Swish returns 1.762 there, so two units with the same maximum can soften differently. "
+    "For any eta the unit is u sig(eta u + log 2): a swish whose sigmoid is shifted to the left. "
     "At beta = 1 it is the ReLU again.",
 )  # fmt: skip
 
 
 def hard_enough(R, tolerance):
-    eta = np.log(R) / tolerance
+    eta = lambertw((R - 1) / np.e).real / tolerance
     return eta / (1 + eta)
+
+
+def _enough(constant):
+    """The beta for another constant above eta."""
+    return lambda R, tolerance: constant(R) / (constant(R) + tolerance)
 
 
 def _enough_one_minus(R, tolerance):
@@ -166,42 +240,49 @@ def _enough_one_minus(R, tolerance):
 
 
 def _enough_eta(R, tolerance):
-    return np.log(R) / tolerance
-
-
-def _enough_two_pieces(R, tolerance):
-    return 0.2785 / (0.2785 + tolerance)
-
-
-def _enough_bits(R, tolerance):
-    return np.log2(R) / (np.log2(R) + tolerance)
+    return lambertw((R - 1) / np.e).real / tolerance
 
 
 def _enough_upside_down(R, tolerance):
-    return tolerance / (np.log(R) + tolerance)
+    return tolerance / (lambertw((R - 1) / np.e).real + tolerance)
 
 
-def _enough_without_log(R, tolerance):
-    return R / (R + tolerance)
+def _enough_rounded(R, tolerance):
+    return round(hard_enough(R, tolerance), 2)
 
+
+_TOO_LARGE = "your beta is safe, but larger than needed. "
 
 exercise(
     "26.4",
     solution=hard_enough,
-    cases=[(2, 0.1), (4, 0.1), (9, 0.01), (100, 2.0), (4, 2.0)],
+    cases=[(9, 0.01), (2, 0.1), (4, 0.1), (3, 0.5), (100, 2.0)],
     wrong={
         _enough_one_minus: "your beta does not depend on R. Which number stands above eta in the bound?",
         _enough_eta: "your answer can be larger than 1. Is that beta or eta?",
-        _enough_two_pieces: "2 pieces and 4 pieces get the same beta. Is that bound one for any unit, or for "
-        "the ReLU alone?",
-        _enough_bits: "close, but your beta is too large. "
-        "In which unit does the entropy count, bits or natural logarithms?",
+        _enough(lambda R: 0.2785): "2 pieces and 9 pieces get the same beta. "
+        "Which number of the theorem depends on R?",
+        _enough(np.log): _TOO_LARGE + "log(R) / eta is the bound on the other side of the maximum. "
+        "On which side does beta-VQ lie?",
+        _enough(lambda R: 0.2785 if R == 2 else np.log(R)): _TOO_LARGE + "For two pieces you have the sharp "
+        "bound. What is it for R pieces?",
+        _enough(np.log2): _TOO_LARGE + "Why should log2(R) stand above eta?",
+        _enough(lambda R: R): _TOO_LARGE + "Why should R stand above eta?",
+        _enough(lambda R: 0.2785 * (R - 1)): _TOO_LARGE + "Do R - 1 pieces all pull "
+        "as strongly as one alone, when they share the weight?",
+        _enough(lambda R: lambertw(R / np.e).real): "your beta is a little too large. "
+        "How many pieces are there besides the winner?",
+        _enough(lambda R: lambertw(R - 1).real): "your beta is too large. What is R - 1 divided by in the "
+        "equation for c?",
         _enough_upside_down: "a smaller tolerance gives you a smaller beta. "
         "Should a stricter wish make the unit softer?",
-        _enough_without_log: "your beta is too large. What is the largest entropy of weights on R pieces?",
+        _enough_rounded: "nearly right, but you round. Is a rounded beta still the smallest, and still safe?",
     },
-    otherwise="at this beta the bound is not equal to the tolerance. "
-    "Which eta makes it so, and which beta belongs to that eta?",
+    otherwise=lambda got, truth, R, tolerance: (
+        f"for {R} pieces and a tolerance of {tolerance:g} your beta = {float(got):.4f} is "
+        f"{'larger than needed' if got > truth else 'too small: some scores give a larger distance'}. "
+        "Which eta makes c / eta equal to the tolerance, and which beta belongs to that eta?"
+    ),
 )  # fmt: skip
 
 
@@ -241,6 +322,22 @@ def _bias_absolute(W, b, hard, soft):
     return b + np.abs(W) @ (hard.mean(axis=0) - soft.mean(axis=0))
 
 
+def _bias_sizes(W, b, hard, soft):
+    return b + W @ np.abs(hard - soft).mean(axis=0)
+
+
+def _bias_positive_parts(W, b, hard, soft):
+    return b + W @ np.maximum(hard - soft, 0).mean(axis=0)
+
+
+def _bias_size_of_mean(W, b, hard, soft):
+    return b + W @ np.abs(hard.mean(axis=0) - soft.mean(axis=0))
+
+
+def _bias_only_up(W, b, hard, soft):
+    return b + W @ (hard.mean(axis=0) - soft.mean(axis=0)).clip(0)
+
+
 def _bias_not_through_W(W, b, hard, soft):
     """The mean over all units, without the weights."""
     return b + (hard - soft).mean()
@@ -254,11 +351,24 @@ def _layer(K_next, K, N, seed):
     )  # fmt: skip
 
 
+def _layer_moved(K_next, K, N, seed):
+    """Outputs of which some are higher than they were, as behind softplus or in a deeper layer."""
+    W, b, hard, soft = _layer(K_next, K, N, seed)
+    return W, b, hard, soft + np.random.default_rng(seed).normal(size=soft.shape) + np.linspace(-1, 1.5, K)
+
+
 exercise(
     "26.5",
     solution=new_bias,
-    cases=[_layer(3, 5, 20, 0), _layer(4, 2, 7, 1), _layer(2, 2, 30, 2)],
+    cases=[_layer(3, 5, 20, 0), _layer(4, 2, 7, 1), _layer(2, 2, 30, 2), _layer_moved(3, 4, 25, 3)],
     wrong={
+        _bias_sizes: "you average the sizes of the differences. "
+        "If half of a column's outputs rise by 1 and half fall by 1, how much must be corrected?",
+        _bias_positive_parts: "outputs that rose do not enter your mean. "
+        "Do they move the mean of their column?",
+        _bias_size_of_mean: "in one column the new mean is higher than the old one. "
+        "Which sign has its correction?",
+        _bias_only_up: "a column whose mean rose gets no correction from you. Is it back at its old mean?",
         _bias_wrong_way: "your bias moves the mean pre-activations further away. "
         "Which outputs have the larger mean, hard or soft?",
         _bias_one_number: "you lift all units by one common number. Over which axis is a unit's mean?",
@@ -275,7 +385,7 @@ exercise(
         "Through what do the outputs of the units reach the next layer?",
     },
     otherwise="the mean pre-activation W soft + bias is not that of W hard + b. "
-    "By how much is the mean of soft too low, and what does W make of that?",
+    "By how much has the mean of each column changed, and what does W make of that?",
 )  # fmt: skip
 
 
@@ -306,14 +416,19 @@ def check_26_7(attempt):
         V[c, 0] = 1.0  # this unit's gap lowers every lead
         beta = float(call(attempt, V, logits, shape=()))
         ask(beta <= 1, "your answer is larger than 1. Is that beta or eta?")
-        ask(beta > 0, "at beta = 0 a unit may lie far below its ReLU. Can every such class be safe there?")
+        ask(
+            beta > 0,
+            f"for {C} classes and {K} units you return {beta:.3g}. "
+            "At beta = 0 a unit may lie far below its ReLU. Which class has to keep its place, "
+            "and which differences of weights can lower its lead?",
+        )
         against, together = np.full(C, 5.0), np.full(C, 3.0)
         against[c] = 0.0
         again = float(call(attempt, _with(V, together), logits, shape=()))
         ask(
             np.isclose(again, beta, rtol=1e-6),
             "a further unit with the same weight for all classes changes your beta. "
-            "What does its gap do to the difference of two logits?",
+            "What does its gap do to the difference of two logits, and what if each unit counts on its own?",
         )
         again = float(call(attempt, _with(V, against), logits, shape=()))
         ask(
