@@ -9,7 +9,7 @@ exercise(
     solution=[-0.42, 0.397],
     wrong={
         (0.42, 0.603): "your p grows, and with it the output. Should the output grow here?",
-        (-0.21, 0.448): "your step has the size 1. What is asked for?",
+        (-0.21, 0.448): "your p is half of what it should be. Which power of u, and which step?",
         (-0.42, 0.657): "your p is right. You give eta = exp(p). By which function does beta follow from p?",
         (-0.84, 0.302): "you left out the derivative of the loss. By what is 0.42 still multiplied?",
         (
@@ -257,6 +257,8 @@ def _match_sign(hard, target):
 
 def _match_off(got, truth, hard, target):
     new = got[0] * hard + got[1]
+    if got[0] <= 0:
+        return f"your a is {got[0]:.3f}. Which sign should it have?"
     if not np.isclose(new.std(), target.std()):
         spreads = f"{new.std():.3f}, the target {target.std():.3f}"
         return f"your outputs have the standard deviation {spreads}. What does a do to it?"
@@ -325,6 +327,7 @@ def _select_test_for_all(validation, test):
 
 
 _accuracies = [50 + 3 * _rng.normal(size=(2, T, S)) for T, S in ((3, 6), (4, 5))]
+_accuracies[1][0, [0, 2], 1] = 60.0  # a tie: the first counts
 
 exercise(
     "27.6",
@@ -381,6 +384,15 @@ def _fair_mean(A, B):
     return 100 * (A.mean() - B.mean())
 
 
+def _fair_size(A, B):
+    return abs(fair_difference(A, B))
+
+
+def _fair_other_way(A, B):
+    """B faces both attacks, A only its own."""
+    return 100 * (A[[0, 1]].all(axis=0).mean() - B.all(axis=0).mean())
+
+
 def _fair_count(A, B):
     return float(A.all(axis=0).sum() - B.all(axis=0).sum())
 
@@ -401,7 +413,9 @@ exercise(
     solution=fair_difference,
     cases=[tuple(pair) for pair in _hits],
     wrong={
-        _fair_lopsided: "A has to withstand both attacks, and B only one. Would B say that this is fair?",
+        _fair_lopsided: "A has to withstand both attacks, and B only one. Would A say that this is fair?",
+        _fair_other_way: "B has to withstand both attacks, and A only one. Would B say that this is fair?",
+        _fair_size: "your difference is never negative. What should happen if A and B change places?",
         _fair_own: "each network faces its own attack only. Which rows does the criterion ask for?",
         _fair_without_untouched: "a point that is wrong without any attack may count in yours. "
         "Which row is missing?",

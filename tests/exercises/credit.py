@@ -1169,41 +1169,6 @@ def best_code_signs(W, b, x):
     return 2 * best_code(W, b, x) - 1
 
 
-def glued(params, etas):
-    new, before = [], 1.0
-    for (W, b), eta in zip(params, [*etas, np.ones(len(params[-1][1]))], strict=True):
-        new.append((eta[:, None] * W / before, eta * b))
-        before = eta
-    return new
-
-
-def glued_not_turned_down(params, etas):
-    return [
-        (s[:, None] * W, s * b)
-        for (W, b), s in zip(params, [*etas, np.ones(len(params[-1][1]))], strict=True)
-    ]
-
-
-def glued_without_biases(params, etas):
-    return [(W, b) for (W, _), (_, b) in zip(glued(params, etas), params, strict=True)]
-
-
-def glued_louder(params, etas):
-    new, before = [], 1.0
-    for (W, b), eta in zip(params, [*etas, np.ones(len(params[-1][1]))], strict=True):
-        new.append((eta[:, None] * W * before, eta * b))
-        before = eta
-    return new
-
-
-def glued_by_beta(params, etas):
-    return glued(params, [eta / (1 + eta) for eta in etas])
-
-
-def glued_by_the_mean(params, etas):
-    return glued(params, [np.full_like(eta, eta.mean()) for eta in etas])
-
-
 def safe_beta(V, logits):
     """At the largest gap of all units that speak for the class against a rival, no rival may come level."""
     c = logits.argmax()
