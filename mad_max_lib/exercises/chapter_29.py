@@ -4,6 +4,13 @@ import numpy as np
 
 from . import ask, call, exercise
 
+
+def _second_rows_off(got, truth):
+    if np.allclose([got[1], got[3]], 0):
+        return "the line of both rows is right. Which length has each, and does it point back?"
+    return "not all are right. What is left of the second row without its part along the first?"
+
+
 exercise(
     "29.1",
     solution=[5, 0, 1, 0],
@@ -17,7 +24,7 @@ exercise(
         (4, -3, 0.8, -0.6): "your second row is orthogonal to its old self. To which row should it be?",
         (1, 0, 5, 0): "are the two ways exchanged? Which of them sets every length to 1?",
     },
-    otherwise="not all are right. What is left of the second row without its part along the first?",
+    otherwise=_second_rows_off,
     why="The part of (3, 4, 0) along (0, 2, 0) is (0, 4, 0), and (3, 0, 0) is left, of length 3. "
     "Gram-Schmidt stretches it to the old length 5, torch shrinks it to 1.",
 )
@@ -195,6 +202,30 @@ def _product_each_channel(filters, stride):
     return max(largest_product(filters[:, [channel]], stride) for channel in channels)
 
 
+def _product_of_sizes(filters, stride):
+    return largest_product(np.abs(filters), stride)
+
+
+def _product_short_ring(filters, stride):
+    """All rows on a ring of eight places."""
+    K, channels, h = filters.shape
+    rows = np.zeros((8 // stride, K, channels, 8))
+    for place, row in enumerate(rows):
+        for t in range(h):
+            row[:, :, (place * stride + t) % 8] += filters[:, :, t]
+    flat = rows.reshape(-1, channels * 8)
+    return np.abs(_off_diagonal(flat @ flat.T)).max()
+
+
+def _product_across_channels(filters, stride):
+    """Each channel of one row with each channel of the other."""
+    largest = 0.0
+    for shift in range(0, filters.shape[2], stride):
+        products = np.einsum("ict,jdt->ij", filters[:, :, shift:], filters[:, :, : filters.shape[2] - shift])
+        largest = max(largest, np.abs(products if shift else _off_diagonal(products)).max())
+    return largest
+
+
 def _product_cosine(filters, stride):
     return largest_product(filters / np.sqrt((filters**2).sum(axis=(1, 2), keepdims=True)), stride)
 
@@ -233,6 +264,7 @@ exercise(
         (np.array([[[1.0, 0.0, 0.0, 0.0]], [[0.0, 0.0, 0.0, 2.0]]]), 3),
         (np.array([[[1.0, 0.0, 2.0, 0.0, 1.5]]]), 2),
         (_rng.normal(size=(3, 3, 5)), 2),
+        (np.ones((1, 1, 15)), 1),
     ],
     wrong={
         _product_flattened: "you compare the filters at one place only. Which rows do the other places add?",
@@ -248,6 +280,10 @@ exercise(
         "What of two different ones?",
         _product_each_channel: "you take each channel by itself. Over what does a row's product sum?",
         _product_cosine: "those are cosines. Is the length of the filters asked for?",
+        _product_of_sizes: "you take absolute values too early. May terms of one sum cancel?",
+        _product_short_ring: "your signal is so short that wide kernels go round. How long must it be?",
+        _product_across_channels: "you multiply one channel with another. "
+        "Which numbers of two rows stand at the same place?",
         _product_around: "your shifts go round the kernel. What does a row hold beyond its kernel?",
     },
     otherwise=_product_off,
@@ -257,7 +293,9 @@ exercise(
 def _which_count(got, truth):
     names = ("fan-in of A", "room of A", "fan-in of B", "room of B", "fan-in of C", "room of C")
     name = next(name for name, one, other in zip(names, got, truth, strict=True) if one != other)
-    return f"the {name} is off. Which numbers does one row hold, and by how much does a patch move?"
+    if name.startswith("fan-in"):
+        return f"the {name} is off. How many numbers does one filter hold, over all its channels?"
+    return f"the {name} is off. By how many pixels does a patch move, and in how many directions?"
 
 
 exercise(
@@ -276,7 +314,10 @@ exercise(
     },
     otherwise=_which_count,
     why="Fan-in: 3 x 3 x 3 = 27, 7 x 7 x 3 = 147 and 16 x 16 x 3 = 768. Room: channels times the squared "
-    "stride, 3 x 1 = 3, 3 x 4 = 12 and 3 x 256 = 768. The patches of C do not overlap, so both are equal.",
+    "stride, 3 x 1 = 3, 3 x 4 = 12 and 3 x 256 = 768. The flattened filters can be orthogonal in "
+    "B (64 of 147) and in C (768 of 768), not in A (64 of 27). All rows can be "
+    "orthogonal in C only, where the patches do "
+    "not overlap; A and B have 64 filters for a room of 3 and of 12.",
 )
 
 
@@ -290,8 +331,8 @@ def check_29_7(attempt):
         where = f"for {channels} channels and width {width}"
         flat = filters.reshape(channels, -1)
         ask(
-            min(taps[0], taps[-1]) > 1e-6,
-            f"{where} the numbers at the first or last place are all 0. How wide are your filters really?",
+            taps.min() > 1e-6,
+            f"{where} the numbers at place {taps.argmin()} are all 0. Which places does each step fill?",
         )
         ask(
             np.allclose((flat**2).sum(axis=1), 1),
@@ -306,5 +347,8 @@ def check_29_7(attempt):
             f"{where} the flattened filters are orthogonal, but a row overlaps with one of another place by "
             f"{largest_product(filters, 1):.3f}. What must hold at the shifts 1 to {width - 1}?",
         )
-    one, other = (call(attempt, 3, 3, seed, shape=(3, 3, 3), like=np.ones(1)) for seed in (8, 9))
-    ask(not np.allclose(one, other), "two seeds give the same filters. Where does chance enter?")
+    seeds = 8, 8, 9, 10, 11, 12, 13
+    found = [call(attempt, 2, 3, seed, shape=(2, 2, 3), like=np.ones(1)) for seed in seeds]
+    ask(np.allclose(found[0], found[1]), "one seed, called twice, gives different filters. Who draws?")
+    same = any(np.allclose(one, other) for n, one in enumerate(found[1:]) for other in found[n + 2 :])
+    ask(not same, "two seeds give the same filters. Where does chance enter?")

@@ -1638,6 +1638,18 @@ def orthogonal_filters_always_the_same(channels, width, seed):
     return orthogonal_filters(channels, width, 0)
 
 
+def orthogonal_filters_any_seed(channels, width, seed):
+    return orthogonal_filters(channels, width, None)
+
+
+def orthogonal_filters_one_delayed(channels, width, seed):
+    """A rotation and one late channel: the places between are empty."""
+    Q = np.linalg.qr(np.random.default_rng(seed).normal(size=(channels, channels)))[0]
+    filters = np.zeros((channels, channels, width))
+    filters[:, :-1, 0], filters[:, -1, -1] = Q[:, :-1], Q[:, -1]
+    return filters
+
+
 SOLUTIONS = {
     "1.5": add, "2.4": best_groups, "3.6": top_two, "4.6": skip_gradients,
     "5.6": distance_to_border, "6.4": wider_map, "8.5": maximum_network,
@@ -1769,6 +1781,7 @@ WRONG = {
              best_code_window, best_code_signs],
     "29.7": [
         orthogonal_filters_flattened, orthogonal_filters_at_one_place, orthogonal_filters_a_rotation_each,
-        orthogonal_filters_not_scaled, orthogonal_filters_always_the_same,
+        orthogonal_filters_not_scaled, orthogonal_filters_always_the_same, orthogonal_filters_any_seed,
+        orthogonal_filters_one_delayed,
     ],
 }  # fmt: skip
