@@ -42,6 +42,9 @@ def device():
 def draw_weights(network, rng, dtype=torch.float64):
     """Draw a network's weights anew: normal with variance 2 / fan-in (He), biases zero.
 
+    Only parameters with two or more axes are drawn, and each one with "bias" in its name becomes zero. So the
+    scales of a batch normalization stay as they are, and its stored means and variances too.
+
     Parameters
     ----------
     network : nn.Module

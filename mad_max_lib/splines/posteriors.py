@@ -81,7 +81,7 @@ def beta_vq(maso, x, beta):
     >>> beta_vq(relu(1), np.array([[2.0]]), 0.5).round(3)
     array([[1.762]])
 
-    Built in chapter 25.
+    Built in chapter 26.
     """
     if not isinstance(maso, MASO):
         raise TypeError(f"maso must be a MASO, got {type(maso).__name__}")
