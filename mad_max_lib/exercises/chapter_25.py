@@ -378,8 +378,8 @@ exercise(
         if not np.allclose(got[1], truth[1])
         else "the output is not the mean of the two scores. What are the weights?"
     ),
-    why="The odds of qu are e to the difference of the scores, (q - p) u. The mean slope of the leaky ReLU is "
-    "0.1 + 0.9 sigmoid(0.9 u): 0.55 at 0, nearly 0.1 far to the left and nearly 1 far to the right.",
+    why="The odds of qu are e to the difference of the scores, (q - p) u. The mean slope of the leaky ReLU "
+    "is 0.1 + 0.9 sigmoid(0.9 u): 0.55 at 0, nearly 0.1 far to the left and nearly 1 far to the right.",
 )
 
 
