@@ -4,6 +4,17 @@ import numpy as np
 
 from . import ask, call, exercise, within
 
+
+def _one_round_off(got, truth):
+    if np.allclose(got[:2], truth[:2], rtol=0, atol=5e-3):
+        return "the posteriors are right. Which sum is divided by which for the mean of component 1?"
+    if np.isclose(got[0], truth[0], rtol=0, atol=5e-3):
+        return "the first is right. Is the second point treated in the same way?"
+    return (
+        "not all three are right. What are the log-odds of component 1 at each point, and what is t_1 then?"
+    )
+
+
 exercise(
     "24.1",
     solution=[0.25, 0.599, 1.558],
@@ -15,9 +26,12 @@ exercise(
         (0.25, 0.599, 0.661): "the posteriors are right. By how many points is the weighted sum divided?",
         (0.25, 0.599, 1.25): "the posteriors are right. Do both points count alike in the mean?",
         (0.25, 0.599, 2.0): "the posteriors are right. Does the point at 0.5 count for nothing?",
+        (0.25, 0.599, 1.323): "the posteriors are right. Is your last number a sum, or a mean?",
+        (0.25, 0.599, 1.023): "the posteriors are right. Of which component is your mean?",
+        (-1.099, 0.401, 1.558): "the first two are log-odds. Which posterior belongs to log-odds of 0?",
     },
-    equal=within(2e-3),
-    otherwise="not all three are right. What are the log-odds of component 1 at each point?",
+    equal=within(5e-3),
+    otherwise=_one_round_off,
     why="The log-odds are $x - \\frac12 + \\log\\frac13$, that is $-1.099$ and $0.401$. "
     "The mean is $(0.25 \\cdot 0.5 + 0.599 \\cdot 2)/0.849$.",
 )
@@ -99,6 +113,15 @@ exercise(
 )
 
 
+def _gap_off(got, truth):
+    right = np.isclose(got, truth, rtol=0, atol=5e-3)
+    if not right[0]:
+        return "the first is not right. What is the density at a point of which 0.01 and 0.04 are the parts?"
+    if right[1] or right[2]:
+        return "two of the three are right. Which two of them must add up to the third?"
+    return "the first is right. In F, what is each p divided by, and what does each logarithm count?"
+
+
 exercise(
     "24.3",
     solution=[-2.996, -3.219, 0.223],
@@ -108,17 +131,33 @@ exercise(
         (-2.996, -3.912, 0.223): "the first and the last are right. In F, what is each weight divided by?",
         (-2.996, -3.219, -0.223): "the first two are right. Can a divergence be negative?",
         (-1.301, -1.398, 0.097): "those are logarithms to the base 10. Which are meant here?",
+        (-4.322, -4.644, 0.322): "those are logarithms to the base 2. Which are meant here?",
+        (
+            -2.996,
+            -3.912,
+            0.916,
+        ): "the first is right, and your F is too low. What is each p divided by in it?",
         (
             -3.689,
             -3.912,
             0.223,
         ): "the divergence is right. How is the density made of the two terms?",
     },
-    equal=within(2e-3),
-    otherwise="not all three are right. What do the last two add up to?",
+    equal=within(5e-3),
+    otherwise=_gap_off,
     why="$\\log 0.05 = -2.996$. $F = \\frac12\\log 0.02 + \\frac12\\log 0.08 = -3.219$. "
     "$\\mathrm{KL} = \\frac12\\log\\frac{0.5}{0.2} + \\frac12\\log\\frac{0.5}{0.8} = 0.223$.",
 )
+
+
+def _equal_at_off(got, truth):
+    if np.isclose(got[0], truth[0], rtol=0, atol=2e-3):
+        return "the first is right. In the second case, what are the log-odds of the narrow one at x = 0?"
+    if got[1] == 0:
+        return (
+            "the second is right. In the first case, what are the log-odds of the narrow one at 0 and at x?"
+        )
+    return "both are off. What are the log-odds of the narrow one at x = 0, and how do they bend?"
 
 
 exercise(
@@ -134,28 +173,50 @@ exercise(
         (1.36, 1.36): "the first is right. Do the weights change nothing?",
     },
     equal=within(2e-3),
-    otherwise="not both are right. What are the log-odds of the narrow one at x = 0, and how do they bend?",
+    otherwise=_equal_at_off,
     why="The log-odds of the narrow one are $\\log 2 - \\frac38 x^2$, zero at $|x| = 1.360$. "
     "In the second case "
     "they are $\\log\\frac19 + \\log 2 - \\frac38x^2$, which is negative everywhere.",
 )
 
 
+def _opposite_off(got, truth):
+    if (got[:2] == truth[:2]).all():
+        return (
+            "the directions are right. Without a right group, where does K-means put its wall, and which "
+            "share of the one group is then beyond it?"
+        )
+    return (
+        "the directions are not both right. What do the two lines do on the slider's way from 50 % to 10 %?"
+    )
+
+
 exercise(
     "24.5",
-    solution=[1, -1, 7],
+    solution=[1, -1, 50],
     wrong={
-        (-1, 1, 7): "the percentage is right. Is the solid line or the dashed one the best border?",
-        (1, 1, 7): "one direction is right. Does the dashed line lie where you say at 5 %?",
-        (-1, -1, 7): "one direction is right. Does the solid line lie where you say at 5 %?",
-        (1, -1, 8): "the directions are right. What does the legend say at 8 %?",
-        (1, -1, 6): "the directions are right. Is there a larger one?",
-        (1, -1, 2): "the directions are right. Is the smallest or the largest such percentage asked for?",
+        (-1, 1, 50): "the percentage is right. Is the solid line or the dashed one the best wall?",
+        (1, 1, 50): "one direction is right. Does the dashed line lie where you say at 10 %?",
+        (-1, -1, 50): "one direction is right. Does the solid line lie where you say at 10 %?",
+        (1, -1, 45.9): "the directions are right, and 45.9 belongs to 1 %. Where does it go from there?",
+        (1, -1, 41.4): "the directions are right, and 41.4 belongs to 2 %. Where does it go from there?",
+        (1, -1, 25.7): "the directions are right, and 25.7 belongs to 5 %. Where does it go from there?",
+        (1, -1, 0): "the directions are right. Is 0 what the dashed line does, or the solid one?",
+        (1, -1, 100): "the directions are right. Does the large group lie wholly beyond the dashed line?",
     },
-    otherwise="not all are right. What do the lines and the legend show at 5 %, and at 10 %?",
-    why="At 7 % K-means gets 11.9 % wrong, at 8 % 7.1 %. "
-    "The best border leaves the common group more room, and K-means leaves it less.",
+    equal=within(0.06),
+    otherwise=_opposite_off,
+    why="Without a right group both centroids share one normal group. By symmetry the wall of K-means goes "
+    "to its middle, and half of its points are beyond it. The best wall moves ever farther to the right.",
 )
+
+
+def _table_off(got, truth):
+    if got[0] != truth[0]:
+        return "the first is not right. Which smallest width is out of line with the others?"
+    if got[1] != truth[1]:
+        return "the first is right. Among the other four fits, which held-out value is the highest?"
+    return "the first two are right. What are the four values of BIC, with the sum over 200 points?"
 
 
 exercise(
@@ -169,10 +230,11 @@ exercise(
         (5, 3, 1): "the first two are right. Is the log-likelihood in BIC the mean over the points?",
         (4, 3, 2): "the last two are right. Which smallest width is out of line with the others?",
     },
-    otherwise="not all are right. What are the five values of BIC?",
+    otherwise=_table_off,
     why="The fit with $R = 5$ has a width of nearly 0, a high likelihood on its own points "
     "and a low one on others. "
-    "BIC of the other four: 1050.6, 950.5, 958.4, 958.3.",
+    "BIC of the other four: 1050.6, 950.5, 958.4, 958.3. It chooses 2, and held-out points choose 3. "
+    "They test directly how well new points are described. BIC needs none.",
 )
 
 
@@ -183,13 +245,8 @@ def _bits_truth(x, p, weights):
     return T.T @ x / T.sum(axis=0)[:, None], T.mean(axis=0), np.log(joint.sum(axis=1)).mean(), T
 
 
-@exercise("24.7")
-def check_24_7(attempt):
-    def step(x, p, weights):
-        shapes = [p.shape, weights.shape, ()]
-        return call(attempt, x, p, weights, shape=shapes, like=[p, weights, 0.0], may_be_nan=True)
-
-    rng = np.random.default_rng(7)
+def _bits_small(step, rng):
+    """A single component, and three of them on nine images of four pixels."""
     few = rng.integers(0, 2, (9, 4)).astype(float)
     one = step(few, np.full((1, 4), 0.5), np.ones(1))
     ask(
@@ -200,6 +257,10 @@ def check_24_7(attempt):
     ask(
         not np.isclose(level, 9 * truth),
         "your log-likelihood grows with the number of images. Is the sum or the mean asked for?",
+    )
+    ask(
+        not np.isclose(level, truth / 4),
+        "your log-likelihood is that of one pixel. Is the mean over pixels asked for, or over images?",
     )
     later = _bits_truth(few, few.mean(axis=0)[None], np.ones(1))[2]
     ask(
@@ -214,13 +275,14 @@ def check_24_7(attempt):
     p, weights = rng.uniform(0.1, 0.9, (3, 4)), np.array([0.7, 0.2, 0.1])
     (true_p, true_weights, true_level, T), got = _bits_truth(few, p, weights), step(few, p, weights)
     ask(
-        np.isclose(got[1].sum(), 1) and not np.isnan(got[0]).any(),
-        f"your weights add up to {got[1].sum():.3f}. What should they add up to?",
-    )
-    ask(
         not np.allclose(got[1], np.bincount(T.argmax(axis=1), minlength=3) / 9),
         "each image goes whole to one component. What does the E-step do instead?",
     )
+    ask(
+        not np.isnan(got[0]).any(),
+        "your new p holds NaN for nine images of four pixels. What is divided by 0?",
+    )
+    ask(np.isclose(got[1].sum(), 1), f"your weights add up to {got[1].sum():.3f}. Is that what weights do?")
     ask(
         not np.allclose(got[1], _bits_truth(few, p, np.full(3, 1 / 3))[1]),
         "your posteriors are those of equal weights. Where do the weights enter?",
@@ -229,11 +291,27 @@ def check_24_7(attempt):
         not np.allclose(got[1], true_weights) or not np.allclose(got[0], true_p * true_weights[:, None]),
         "your new p is too small. How many images has a component in all?",
     )
+    right = [np.allclose(a, b) for a, b in zip(got, (true_p, true_weights, true_level), strict=True)]
+    questions = {
+        (True, False, True): "your p and your log-likelihood are right. Over what is the posterior averaged "
+        "for the weights?",
+        (True, True, False): "your p and your weights are right. Of which sum over components is the "
+        "log-likelihood the logarithm?",
+        (False, True, True): "your weights and your log-likelihood are right. Of what is p[r, d] the "
+        "weighted mean, and is anything added to it?",
+    }
     ask(
-        np.allclose(got[1], true_weights) and np.allclose(got[0], true_p) and np.isclose(got[2], true_level),
-        f"for {len(few)} images of four pixels your round differs from Bayes' rule. "
-        "What is the probability of one image under one component, by hand?",
+        all(right),
+        questions.get(
+            tuple(right),
+            f"for {len(few)} images of four pixels your round differs from Bayes' rule. "
+            "What is the probability of one image under one component, by hand?",
+        ),
     )
+
+
+def _bits_sure(step):
+    """Entries of p that are exactly 0 or 1."""
     sure = np.array([[1.0, 0.0, 0.5, 0.5], [0.3, 0.4, 0.0, 1.0]])
     fits = np.array([[1, 0, 0, 1], [1, 0, 1, 0], [0, 1, 0, 1], [1, 0, 0, 1.0]])
     with np.errstate(all="ignore"):
@@ -242,26 +320,68 @@ def check_24_7(attempt):
         all(np.allclose(a, b, atol=1e-6) for a, b in zip(got, truth[:3], strict=True)),
         "where some entries of p are exactly 0 or 1 your round goes wrong. What should 0 times log 0 be?",
     )
-    large = np.concatenate([np.full((1, 3000), 0.3), np.full((1, 3000), 0.7)])
+
+
+def _bits_impossible(step):
+    """A component that fits 1,000 pixels of an image, and gives its last one the probability 0."""
+    p = np.array([[0.9] * 1000 + [0.0], [0.1] * 1000 + [0.5]])
+    images = np.array([[1.0] * 1001, [0.0] * 1000 + [1.0], [1.0] * 1000 + [0.0]])
+    with np.errstate(all="ignore"):
+        got = step(images, p, np.array([0.5, 0.5]))
+    level = (1000 * np.log(0.1) + 2000 * np.log(0.9) + 5 * np.log(0.5)) / 3
+    ask(
+        np.allclose(got[1], [1 / 3, 2 / 3])
+        and np.allclose(got[0], [images[2], images[:2].mean(axis=0)])
+        and np.isclose(got[2], level),
+        "a component that gives a pixel the probability 0 is out, however well 1,000 other pixels fit. "
+        "Is it in your version, and is its logarithm then a finite number?",
+    )
+
+
+def _bits_large(step, rng):
+    """Images of 3,000 pixels: equally probable ones, then some far less probable than others."""
     kinds = np.array([0, 0, 0, 1, 1])
-    images = (rng.random((5, 3000)) < large[kinds]).astype(float)
-    got = step(images, large, np.array([0.5, 0.5]))
-    ask(
-        np.isfinite(got[2]) and np.isfinite(got[0]).all(),
-        "with 3,000 pixels your round gives no finite numbers. "
-        "How small is a product of 3,000 probabilities, and what can be added in its place?",
-    )
-    logs = [
-        np.log(np.where(image == 1, large[kind], 1 - large[kind])).sum()
-        for image, kind in zip(images, kinds, strict=True)
-    ]
-    ask(
-        np.allclose(got[1], [0.6, 0.4])
-        and np.allclose(got[0][1], images[3:].mean(axis=0))
-        and np.isclose(got[2], np.mean(logs) + np.log(0.5)),
-        "with 3,000 pixels your round is finite but off. Which number may be taken out of all logarithms "
-        "of an image before the exponential, and must it come back?",
-    )
+    for pair, question in (
+        (
+            (0.3, 0.7),
+            "with 3,000 pixels your round gives no finite numbers. "
+            "How small is a product of 3,000 probabilities, and what can be added in its place?",
+        ),
+        (
+            (0.01, 0.5),
+            "with 3,000 pixels, where some images are far less probable than others, your round gives no "
+            "finite numbers. Which number may be taken out of the logarithms of *one* image before the "
+            "exponential?",
+        ),
+    ):
+        large = np.concatenate([np.full((1, 3000), value) for value in pair])
+        images = (rng.random((5, 3000)) < large[kinds]).astype(float)
+        got = step(images, large, np.array([0.5, 0.5]))
+        ask(np.isfinite(got[2]) and np.isfinite(got[0]).all(), question)
+        logs = [
+            np.log(np.where(image == 1, large[kind], 1 - large[kind])).sum()
+            for image, kind in zip(images, kinds, strict=True)
+        ]
+        ask(
+            np.allclose(got[1], [0.6, 0.4])
+            and np.allclose(got[0][1], images[3:].mean(axis=0))
+            and np.isclose(got[2], np.mean(logs) + np.log(0.5)),
+            "with 3,000 pixels your round is finite but off. Which number may be taken out of all logarithms "
+            "of an image before the exponential, and must it come back?",
+        )
+
+
+@exercise("24.7")
+def check_24_7(attempt):
+    def step(x, p, weights):
+        shapes = [p.shape, weights.shape, ()]
+        return call(attempt, x, p, weights, shape=shapes, like=[p, weights, 0.0], may_be_nan=True)
+
+    rng = np.random.default_rng(7)
+    _bits_small(step, rng)
+    _bits_sure(step)
+    _bits_large(step, rng)
+    _bits_impossible(step)
     mixture, levels = (rng.uniform(0.2, 0.8, (3, 6)), np.full(3, 1 / 3)), []
     images = rng.integers(0, 2, (40, 6)).astype(float)
     for _ in range(15):

@@ -1564,8 +1564,7 @@ def em_bits_equal_weights(x, p, weights):
 
 def em_bits_hard(x, p, weights):
     T = np.eye(len(p))[em_bits_logs(x, p, weights).argmax(axis=1)]
-    counts = np.maximum(T.sum(axis=0), 1e-12)
-    return T.T @ x / counts[:, None], T.mean(axis=0), em_bits(x, p, weights)[2]
+    return T.T @ x / T.sum(axis=0)[:, None], T.mean(axis=0), em_bits(x, p, weights)[2]
 
 
 def em_bits_all_images(x, p, weights):
@@ -1599,6 +1598,39 @@ def em_bits_shift_forgotten(x, p, weights):
     if x.shape[1] > 100:
         logs = logs - logs.max(axis=1, keepdims=True)
     return *em_bits(x, p, weights)[:2], logsumexp(logs, axis=1).mean()
+
+
+def em_bits_clipped(x, p, weights):
+    """The impossible becomes merely improbable."""
+    return em_bits(x, np.clip(p, 1e-9, 1 - 1e-9), weights)
+
+
+def em_bits_one_maximum(x, p, weights):
+    """One number is taken out for all images together."""
+    logs = em_bits_logs(x, p, weights)
+    joint = np.exp(logs - logs.max())
+    T = joint / joint.sum(axis=1, keepdims=True)
+    return T.T @ x / T.sum(axis=0)[:, None], T.mean(axis=0), (np.log(joint.sum(axis=1)) + logs.max()).mean()
+
+
+def em_bits_old_weights(x, p, weights):
+    new, _, level = em_bits(x, p, weights)
+    return new, weights, level
+
+
+def em_bits_best_component(x, p, weights):
+    """The log-likelihood of the best component alone."""
+    return *em_bits(x, p, weights)[:2], em_bits_logs(x, p, weights).max(axis=1).mean()
+
+
+def em_bits_a_pixel(x, p, weights):
+    new, shares, level = em_bits(x, p, weights)
+    return new, shares, level / x.shape[1]
+
+
+def em_bits_smoothed(x, p, weights):
+    new, shares, level = em_bits(x, p, weights)
+    return new if len(p) == 1 else 0.98 * new + 0.01, shares, level
 
 
 def orthogonal_filters(channels, width, seed):
@@ -1766,7 +1798,8 @@ WRONG = {
     "24.7": [
         em_bits_products, em_bits_ink_only, em_bits_equal_weights, em_bits_hard, em_bits_all_images,
         em_bits_summed, em_bits_of_the_new, em_bits_counted, em_bits_zero_times_infinity,
-        em_bits_shift_forgotten,
+        em_bits_shift_forgotten, em_bits_clipped, em_bits_one_maximum, em_bits_old_weights,
+        em_bits_best_component, em_bits_a_pixel, em_bits_smoothed,
     ],
     "25.6": [fee_as_entropy, fee_winner, fee_shifted, fee_cut_off, fee_cut_off_rescaled],
     "26.7": [
