@@ -108,6 +108,8 @@ exercise(
         f"unit 0 should get {truth[0]:.4f} and gets {got[0]:.4f}. "
         "Which factors has the formula, and over which axis is the sum?"
     ),
+    why="Each output contributes the derivative of the loss along it, times its derivative along p. "
+    "One p serves all N inputs of its unit, so the contributions of a column add up.",
 )
 
 exercise(
@@ -288,6 +290,8 @@ exercise(
         _match_sign: "the shift goes the wrong way. By how much is the mean of a * hard too large?",
     },
     otherwise=_match_off,
+    why="Only a changes the standard deviation, so it is the ratio of the two. "
+    "Then c makes up what is missing in the mean.",
 )
 
 
@@ -348,6 +352,8 @@ exercise(
         f"{got[np.argmax(~np.isclose(got, truth))]:.2f}. "
         "Which row has this split's highest validation accuracy?"
     ),
+    why="The validation accuracies alone choose the row, one for each split. "
+    "A highest test accuracy would be too good, as chance then helps to choose.",
 )
 
 
@@ -430,4 +436,6 @@ exercise(
         f"for {A.shape[1]} points the difference should be {truth:.2f} and is {got:.2f}. "
         "When does a point count?"
     ),
+    why="Both networks face the same three versions of each signal, and each signal counts or does not. "
+    "So an exchange of A and B changes nothing but the sign.",
 )
