@@ -212,6 +212,7 @@ def build(form, folder):
 
 def barriers(page):
     """What shuts out some readers, as axe-core finds it: (rule, element) of level serious or critical."""
+    page.add_style_tag(content="* { transition: none !important; animation: none !important; }")
     axe = files(pytest.importorskip("axe_playwright_python")) / "axe.min.js"
     page.evaluate(axe.read_text("utf-8"))
     found = page.evaluate("axe.run({resultTypes: ['violations'], preload: false})")["violations"]
@@ -297,7 +298,7 @@ def test_the_site_works_without_a_network(page, tmp_path, capsys):
         nb, seen = read(tmp_path / "_sources" / path.name), page.evaluate(SEE)
         assert barriers(page) == [], path.name
         assert page.evaluate(MOVE) == [[name, True] for name in sliders(path)], path.name
-        assert seen["pictures"] == [True] * pictures(nb) and seen["wrong"] == 0, path.name
+        assert seen["pictures"] == [True] * pictures(read(path)) and seen["wrong"] == 0, path.name
         assert bool(seen["formulas"]) == any(
             "$" in cell.source for cell in nb.cells if cell.cell_type == "markdown"
         )
