@@ -1,5 +1,9 @@
 """What the tests of several modules share."""
 
+import json
+import socket
+import time
+import urllib.request
 import warnings
 
 import numpy as np
@@ -14,6 +18,31 @@ DEVICE = mm.device()
 def at(x):
     """The numbers in float64, on the device of the tests."""
     return torch.as_tensor(x, dtype=torch.float64).to(DEVICE)
+
+
+def wait_until(done, seconds, say=lambda: ""):
+    """What ``done()`` returns as soon as it is something."""
+    limit = time.monotonic() + seconds
+    while not (result := done()):
+        if time.monotonic() > limit:
+            raise AssertionError(f"nothing after {seconds} s {say()}")
+        time.sleep(0.1)
+    return result
+
+
+def free_port():
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return free.getsockname()[1]
+
+
+def ask(address):
+    """A server's answer in JSON, or None while there is none."""
+    try:
+        no_proxy = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        return json.load(no_proxy.open(address, timeout=5))
+    except OSError:
+        return None
 
 
 def rng(seed=0):

@@ -11,7 +11,6 @@ import json
 import os
 import re
 import shutil
-import socket
 import statistics
 import subprocess
 import sys
@@ -23,6 +22,7 @@ from urllib.parse import urlsplit
 import matplotlib.image
 import nbformat
 import pytest
+from helpers import ask, free_port, wait_until
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 from mad_max_lib.book import publish
@@ -63,9 +63,7 @@ def lab(tmp_path_factory):
         path = home / "JUPYTERLAB_SETTINGS_DIR" / "@jupyterlab" / f"{name}.jupyterlab-settings"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps(values))
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     own = ["JUPYTERLAB_SETTINGS_DIR", "JUPYTERLAB_WORKSPACES_DIR", "JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR",
            "JUPYTER_RUNTIME_DIR", "IPYTHONDIR"]  # fmt: skip
     environment = {**os.environ, "OMP_NUM_THREADS": "1", **{name: str(home / name) for name in own}}
@@ -79,7 +77,7 @@ def lab(tmp_path_factory):
     )  # fmt: skip
     try:
         lab = f"http://127.0.0.1:{port}", "secret", folder
-        wait_until(lambda: ask(lab, "api/status"), 60, lambda: (home / "log.txt").read_text())
+        wait_until(lambda: ask_lab(lab, "api/status"), 60, lambda: (home / "log.txt").read_text())
         yield lab
     finally:
         server.terminate()
@@ -95,22 +93,8 @@ def browser():
         browser.close()
 
 
-def ask(lab, what):
-    """The server's answer, or None while there is none."""
-    try:
-        no_proxy = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-        return json.load(no_proxy.open(f"{lab[0]}/{what}?token={lab[1]}", timeout=5))
-    except OSError:
-        return None
-
-
-def wait_until(done, seconds, say=lambda: ""):
-    limit = time.monotonic() + seconds
-    while not (result := done()):
-        if time.monotonic() > limit:
-            raise AssertionError(f"nothing after {seconds} s {say()}")
-        time.sleep(0.1)
-    return result
+def ask_lab(lab, what):
+    return ask(f"{lab[0]}/{what}?token={lab[1]}")
 
 
 class Reader:
@@ -130,7 +114,7 @@ class Reader:
 
     def close(self):
         self.page.close()
-        for session in ask(self.lab, "api/sessions"):  # a machine has room for a few kernels only
+        for session in ask_lab(self.lab, "api/sessions"):  # a machine has room for a few kernels only
             where = f"{self.lab[0]}/api/sessions/{session['id']}?token={self.lab[1]}"
             no_proxy = urllib.request.build_opener(urllib.request.ProxyHandler({}))
             no_proxy.open(urllib.request.Request(where, method="DELETE"), timeout=20)
@@ -155,7 +139,7 @@ class Reader:
             self.problems.append(f"console: {message.text} {message.location.get('url', '')}")
 
     def _kernel_is(self, state):
-        kernels = [session["kernel"] for session in ask(self.lab, "api/sessions") or []
+        kernels = [session["kernel"] for session in ask_lab(self.lab, "api/sessions") or []
                    if session["path"] == self.name]  # fmt: skip
         return any(kernel["execution_state"] == state and kernel["connections"] for kernel in kernels)
 

@@ -6,17 +6,14 @@ import json
 import os
 import re
 import shutil
-import socket
 import subprocess
 import sys
-import time
 import tomllib
-import urllib.error
-import urllib.request
 from pathlib import Path
 
 import pytest
 import yaml
+from helpers import ask, free_port, wait_until
 from packaging.requirements import Requirement
 from packaging.version import Version
 
@@ -95,7 +92,12 @@ def copy(tmp_path):
 
 @pytest.fixture
 def book(copy):
-    spec = importlib.util.spec_from_file_location("book", copy / "book.py")
+    return loaded(copy)
+
+
+def loaded(folder):
+    """The book.py of a folder, as a module."""
+    spec = importlib.util.spec_from_file_location("book", folder / "book.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
@@ -275,14 +277,14 @@ def test_a_second_start_waits_and_one_that_is_ended_leaves_nothing(stand_in, tmp
     options = {"cwd": stand_in, "env": with_driver(stand_in), "text": True}
     options |= {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     first = subprocess.Popen([sys.executable, "-u", "book.py", "test"], **options)
-    wait_for(lambda: reached.exists() and reached.read_text())
+    wait_until(lambda: reached.exists() and reached.read_text(), 60)
     second = subprocess.Popen([sys.executable, "-u", "book.py", "test"], **options)
     assert second.stdout.readline() == "Another start is setting the book up: waiting for it.\n"
     backend.write_text(works)
     first.terminate()
     assert "Stopped before the set-up was complete" in first.communicate(timeout=30)[1]
     assert first.returncode == 1
-    wait_for(lambda: not Path(f"/proc/{reached.read_text()}").exists())  # what pip had started has ended
+    wait_until(lambda: not Path(f"/proc/{reached.read_text()}").exists(), 60)  # what pip had started
     shown, errors = second.communicate(timeout=60)
     assert second.returncode == 0, errors
     assert "Ready after" in shown and json.loads(shown.splitlines()[-1])["python"].startswith(str(stand_in))
@@ -290,47 +292,22 @@ def test_a_second_start_waits_and_one_that_is_ended_leaves_nothing(stand_in, tmp
 
 @pytest.mark.parametrize("settings", ["root_dir", "notebook_dir", "preferred_dir"])
 def test_the_book_is_served_whatever_folder_the_reader_has_set(settings, tmp_path):
-    spec = importlib.util.spec_from_file_location("book", ROOT / "book.py")
-    book = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(book)
     chosen = {"root_dir": str(tmp_path), settings: str(tmp_path)}
     (tmp_path / "jupyter_server_config.json").write_text(json.dumps({"ServerApp": chosen}))
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     options = ["--no-browser", f"--ServerApp.port={port}", "--IdentityProvider.token=secret"]
-    line = [sys.executable, "-P", "-m", *book.module_and_arguments(options)]
+    line = [sys.executable, "-P", "-m", *loaded(ROOT).module_and_arguments(options)]
     own = {"JUPYTER_CONFIG_DIR": str(tmp_path), "JUPYTER_RUNTIME_DIR": str(tmp_path)}
     server = subprocess.Popen(
         line, cwd=ROOT, env=os.environ | own, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
     try:
         page = f"http://127.0.0.1:{port}/api/contents/notebooks/00_start_here.ipynb?content=0&token=secret"
-        wait_for(lambda: server.poll() is not None or answers(page))
-        assert server.poll() is None and answers(page)["name"] == "00_start_here.ipynb"
+        answer = wait_until(lambda: ask(page), 60, lambda: f"(JupyterLab has ended: {server.poll()})")
+        assert answer["name"] == "00_start_here.ipynb"
     finally:
         server.kill()
         server.wait()
-
-
-def answers(address):
-    """What a server answers; None while there is none, and {"name": None} for a refusal."""
-    try:
-        return json.load(
-            urllib.request.build_opener(urllib.request.ProxyHandler({})).open(address, timeout=5)
-        )
-    except urllib.error.HTTPError:
-        return {"name": None}
-    except OSError:
-        return None
-
-
-def wait_for(done):
-    for _ in range(600):
-        if done():
-            return
-        time.sleep(0.1)
-    raise AssertionError("nothing after a minute")
 
 
 @pytest.mark.skipif(os.name == "nt", reason="needs Unix homes")

@@ -10,6 +10,7 @@ import shutil
 import sys
 import tempfile
 from importlib import metadata
+from inspect import signature
 from pathlib import Path
 
 import nbformat
@@ -218,12 +219,11 @@ def _file(package, name):
 
 def main(words):
     """Write one edition into a folder; return the exit status."""
-    wanted = 3 if words[:1] == ["colab"] else 2
-    if len(words) != wanted or words[0] not in EDITIONS:
+    wanted = {name: [name, *map(str.upper, signature(write).parameters)] for name, write in EDITIONS.items()}
+    if not words or len(words) != len(wanted.get(words[0], ())):
         print("python -m mad_max_lib.book.editions EDITION FOLDER, with a new or empty folder; the editions:")
         for name, write in EDITIONS.items():
-            words = name + " FOLDER ADDRESS" * (name == "colab")
-            print(f"  {words:20} {write.__doc__.splitlines()[0]}")
+            print(f"  {' '.join(wanted[name]):20} {write.__doc__.splitlines()[0]}")
         return 1
     folder = Path(words[1])
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):

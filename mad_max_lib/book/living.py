@@ -9,12 +9,10 @@ import base64
 import hashlib
 import html
 import json
-import os
 from pathlib import Path
 
 import joblib
 import nbformat
-from nbclient import NotebookClient
 from tqdm.auto import tqdm
 
 from . import publish
@@ -85,9 +83,7 @@ def drawn(path, cache=CACHE):
     kept = Path(cache) / f"{path.stem}-{hashlib.sha256(b'|'.join(parts)).hexdigest()[:16]}.json"
     if not kept.exists():
         nb.cells.insert(0, nbformat.v4.new_code_cell(RECORD))
-        resources = {"metadata": {"path": str(path.parent)}}
-        client = NotebookClient(nb, timeout=600, kernel_name="python3", resources=resources)
-        client.execute(env={**os.environ, "OMP_NUM_THREADS": "1"})
+        publish.execute(nb, path.parent, timeout=600)
         found = {cell.id: output.data[PICTURES] for cell in nb.cells for output in cell.outputs
                  if PICTURES in output.get("data", {})}  # fmt: skip
         kept.parent.mkdir(parents=True, exist_ok=True)

@@ -108,21 +108,25 @@ def render(path):
     path = Path(path).resolve()
     nb = nbformat.read(path, as_version=4)
     reached = [nb.cells[0]]
-    client = NotebookClient(
-        nb, timeout=CELL_SECONDS, kernel_name="python3", record_timing=False, store_widget_state=False,
-        resources={"metadata": {"path": str(path.parent)}},
-        on_cell_start=lambda cell, **_: reached.append(cell),
-    )  # fmt: skip
-    # one thread: sums keep their order; no MPLBACKEND: the notebook's own backend shows the figures
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    environment.pop("MPLBACKEND", None)
     try:
-        client.execute(env=environment)
+        execute(nb, path.parent, on_cell_start=lambda cell, **_: reached.append(cell))
     except (CellControlSignal, DeadKernelError) as error:
         what = f"{error.ename}: {error.evalue}" if hasattr(error, "ename") else _first_line(str(error))
         cell = f"cell {nb.cells.index(reached[-1])} ({_first_line(reached[-1].source)})"
         raise RenderError(f"{path.name}, {cell}: {what}") from error
     _store(path, canonical(nb, navigation(path.parent).get(path)))
+
+
+def execute(nb, folder, **options):
+    """Run all cells of a notebook in a kernel of its own, in a folder; options go to NotebookClient."""
+    client = NotebookClient(
+        nb, kernel_name="python3", record_timing=False, store_widget_state=False,
+        resources={"metadata": {"path": str(folder)}}, **{"timeout": CELL_SECONDS} | options,
+    )  # fmt: skip
+    # one thread: sums keep their order; no MPLBACKEND: the notebook's own backend shows the figures
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    environment.pop("MPLBACKEND", None)
+    client.execute(env=environment)
 
 
 def refresh(folder=NOTEBOOKS):

@@ -57,7 +57,7 @@ def test_the_pictures_are_those_of_a_kernel(tmp_path):
 def test_an_unchanged_chapter_is_not_run_again(tmp_path, monkeypatch):
     path, cell = chapter(tmp_path)
     first = living.drawn(path, tmp_path / "cache")
-    monkeypatch.setattr(living.NotebookClient, "execute", lambda *_, **__: pytest.fail("it was run again"))
+    monkeypatch.setattr(living.publish, "execute", lambda *_, **__: pytest.fail("it was run again"))
     assert living.drawn(path, tmp_path / "cache") == first
     monkeypatch.undo()
     path.write_text(path.read_text().replace("[0, k]", "[5, k]"))
