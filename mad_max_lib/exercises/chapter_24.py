@@ -180,34 +180,36 @@ exercise(
 )
 
 
-def _opposite_off(got, truth):
-    if (got[:2] == truth[:2]).all():
-        return (
-            "the directions are right. Without a right group, where does K-means put its wall, and which "
-            "share of the one group is then beyond it?"
-        )
-    return (
-        "the directions are not both right. What do the two lines do on the slider's way from 50 % to 10 %?"
-    )
+def _empty_off(got, truth):
+    right = np.isclose(got, truth, rtol=0, atol=0.06)
+    if right[0] and right[1]:
+        return "K-means is right. Which points are beyond the best wall, if it goes far to the right?"
+    if right[0]:
+        return "the wall of K-means is right. Which share of the large group is beyond it?"
+    if right[2]:
+        return "the last is right. If both centroids lie in one normal group, where is the wall between them?"
+    return "at 1 % K-means is near its end. Where is the wall if both centroids share one normal group?"
 
 
 exercise(
     "24.5",
-    solution=[1, -1, 50],
+    solution=[0, 50, 0],
     wrong={
-        (-1, 1, 50): "the percentage is right. Is the solid line or the dashed one the best wall?",
-        (1, 1, 50): "one direction is right. Does the dashed line lie where you say at 10 %?",
-        (-1, -1, 50): "one direction is right. Does the solid line lie where you say at 10 %?",
-        (1, -1, 45.9): "the directions are right, and 45.9 belongs to 1 %. Where does it go from there?",
-        (1, -1, 41.4): "the directions are right, and 41.4 belongs to 2 %. Where does it go from there?",
-        (1, -1, 25.7): "the directions are right, and 25.7 belongs to 5 %. Where does it go from there?",
-        (1, -1, 0): "the directions are right. Is 0 what the dashed line does, or the solid one?",
-        (1, -1, 100): "the directions are right. Does the large group lie wholly beyond the dashed line?",
+        (2, 50, 0): "the percentages are right. Is the line halfway between the groups also "
+        "halfway between the two centroids?",
+        (2, 2.3, 0): "that is where K-means starts, at 50 %. What does it do on the slider's way to 1 %?",
+        (0.09, 45.9, 0.3): "those are the numbers at 1 %. Where do they go from there?",
+        (0, 45.9, 0): "the wall is right, and 45.9 belongs to 1 %. Where does it go from there?",
+        (0, 50, 50): "K-means is right. Does the best wall also stay in the middle of the large group?",
+        (0, 0, 0): "the wall is right. How many points of the large group are to the right of it?",
+        (0, 100, 0): "the wall is right. Does the large group lie wholly beyond it?",
+        (-2, 50, 0): "the percentages are right. Where is the middle of the one group that remains?",
     },
     equal=within(0.06),
-    otherwise=_opposite_off,
+    otherwise=_empty_off,
     why="Without a right group both centroids share one normal group. By symmetry the wall of K-means goes "
-    "to its middle, and half of its points are beyond it. The best wall moves ever farther to the right.",
+    "to its middle, 0, and half of its points are beyond it. The best wall moves ever farther to the right, "
+    "and its mistakes are at most the points of the right group.",
 )
 
 
