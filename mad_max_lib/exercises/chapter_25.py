@@ -383,8 +383,53 @@ exercise(
 )
 
 
-@exercise("25.6")
-def check_25_6(attempt):
+def soft_derivative(x, A, B):
+    scores = np.einsum("nd,krd->nkr", x, A) + B
+    T = soft_weights(scores)
+    S = (T * scores).sum(axis=-1, keepdims=True)
+    return np.einsum("nkr,krd->nkd", T * (1 + scores - S), A)
+
+
+def _derivative_held(x, A, B):
+    T = soft_weights(np.einsum("nd,krd->nkr", x, A) + B)
+    return np.einsum("nkr,krd->nkd", T, A)
+
+
+def _derivative_hard(x, A, B):
+    scores = np.einsum("nd,krd->nkr", x, A) + B
+    return np.einsum("nkr,krd->nkd", _weights_one_hot(scores), A)
+
+
+def _derivative_uncentred(x, A, B):
+    scores = np.einsum("nd,krd->nkr", x, A) + B
+    return np.einsum("nkr,krd->nkd", soft_weights(scores) * (1 + scores), A)
+
+
+def _derivative_weights_only(x, A, B):
+    return soft_derivative(x, A, B) - _derivative_held(x, A, B)
+
+
+_rng = np.random.default_rng(1)
+exercise(
+    "25.6",
+    solution=soft_derivative,
+    cases=[(_rng.normal(size=(7, 3)), _rng.normal(size=(4, 5, 3)), _rng.normal(size=(4, 5)))],
+    wrong={
+        _derivative_held: "that is the mean slope. When x moves, do the weights stay?",
+        _derivative_hard: "that is the slope of the winner alone. Do the losing pieces count?",
+        _derivative_uncentred: "you forget that weights which grow take from others. "
+        "What keeps their sum at 1?",
+        _derivative_weights_only: "that is the change of the weights alone. "
+        "When x moves, do the scores stay?",
+    },
+    otherwise="a small step shows another slope than yours. Which two factors of t_r s_r depend on x?",
+    why="The derivative of t_r s_r is t_r a_r + s_r t_r (a_r - mean slope). Summed over r, the terms with "
+    "the mean slope are S times the mean slope, which is the sum of S t_r a_r.",
+)
+
+
+@exercise("25.7")
+def check_25_7(attempt):
     rng = np.random.default_rng(0)
     cases = [s * rng.normal(size=R) for R in (2, 3, 5, 8) for s in (0.2, 0.7, 2.0) for _ in range(5)]
     for s in [*cases, np.array([0.3, 0.3, -5.0]), np.array([500.0, 500.5, 0.0])]:
@@ -431,48 +476,3 @@ def check_25_6(attempt):
             "moving weight from one piece to another gives a larger value. "
             "Which pieces share the same derivative, once you know who gets nothing?",
         )
-
-
-def soft_derivative(x, A, B):
-    scores = np.einsum("nd,krd->nkr", x, A) + B
-    T = soft_weights(scores)
-    S = (T * scores).sum(axis=-1, keepdims=True)
-    return np.einsum("nkr,krd->nkd", T * (1 + scores - S), A)
-
-
-def _derivative_held(x, A, B):
-    T = soft_weights(np.einsum("nd,krd->nkr", x, A) + B)
-    return np.einsum("nkr,krd->nkd", T, A)
-
-
-def _derivative_hard(x, A, B):
-    scores = np.einsum("nd,krd->nkr", x, A) + B
-    return np.einsum("nkr,krd->nkd", _weights_one_hot(scores), A)
-
-
-def _derivative_uncentred(x, A, B):
-    scores = np.einsum("nd,krd->nkr", x, A) + B
-    return np.einsum("nkr,krd->nkd", soft_weights(scores) * (1 + scores), A)
-
-
-def _derivative_weights_only(x, A, B):
-    return soft_derivative(x, A, B) - _derivative_held(x, A, B)
-
-
-_rng = np.random.default_rng(1)
-exercise(
-    "25.7",
-    solution=soft_derivative,
-    cases=[(_rng.normal(size=(7, 3)), _rng.normal(size=(4, 5, 3)), _rng.normal(size=(4, 5)))],
-    wrong={
-        _derivative_held: "that is the mean slope. When x moves, do the weights stay?",
-        _derivative_hard: "that is the slope of the winner alone. Do the losing pieces count?",
-        _derivative_uncentred: "you forget that weights which grow take from others. "
-        "What keeps their sum at 1?",
-        _derivative_weights_only: "that is the change of the weights alone. "
-        "When x moves, do the scores stay?",
-    },
-    otherwise="a small step shows another slope than yours. Which two factors of t_r s_r depend on x?",
-    why="The derivative of t_r s_r is t_r a_r + s_r t_r (a_r - mean slope). Summed over r, the terms with "
-    "the mean slope are S times the mean slope, which is the sum of S t_r a_r.",
-)

@@ -1691,7 +1691,7 @@ SOLUTIONS = {
     "15.5": sign_flip_p,
     "16.6": count_regions, "17.7": class_shares,
     "18.6": merge_two, "19.6": as_kmeans, "20.6": crossings, "21.6": suspicion,
-    "22.5": ink_range, "23.7": goes_out, "24.7": em_bits, "25.6": fee_weights,
+    "22.5": ink_range, "23.7": goes_out, "24.7": em_bits, "25.7": fee_weights,
     "26.7": safe_beta, "27.4": fold, "28.6": best_code, "29.7": orthogonal_filters,
 }  # fmt: skip
 WRONG = {
@@ -1801,7 +1801,7 @@ WRONG = {
         em_bits_shift_forgotten, em_bits_clipped, em_bits_one_maximum, em_bits_old_weights,
         em_bits_best_component, em_bits_a_pixel, em_bits_smoothed,
     ],
-    "25.6": [fee_as_entropy, fee_winner, fee_shifted, fee_cut_off, fee_cut_off_rescaled],
+    "25.7": [fee_as_entropy, fee_winner, fee_shifted, fee_cut_off, fee_cut_off_rescaled],
     "26.7": [
         safe_both_ways, safe_each_logit, safe_log_2, safe_net, safe_runner_up, safe_eta,
         safe_all_rivals_at_once, safe_at_zero,
