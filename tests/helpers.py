@@ -36,11 +36,13 @@ def free_port():
         return free.getsockname()[1]
 
 
-def ask(address):
+def ask(address, method="GET", **headers):
     """A server's answer in JSON, or None while there is none."""
     try:
         no_proxy = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-        return json.load(no_proxy.open(address, timeout=5))
+        return json.load(
+            no_proxy.open(urllib.request.Request(address, method=method, headers=headers), timeout=30)
+        )
     except OSError:
         return None
 
