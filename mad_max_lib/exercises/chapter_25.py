@@ -226,7 +226,7 @@ exercise(
         _gaps_against_all: "you compare with the share of ink in all pixels. In which should it be counted?",
     },
     otherwise="one group's gap is off. What comes out for four pixels in two groups, by hand?",
-    why="Within each group the mean claim less the share of ink is the mean of the differences.",
+    why="Within each group the mean claim minus the share of ink is the mean of the differences.",
 )
 
 
@@ -291,8 +291,8 @@ _LARGE = [np.array(s) for s in ([[1e3, 999.0]], [[1e3, 999.0], [-1e3, -999.0]], 
         if scores is _SCORES
         else "large scores change the weights, though only differences should count. What did you do to them?"
     ),
-    why="Less the largest score, all exponents are zero or less, and one is zero: nothing overflows, "
-    "and the sum is at least 1.",
+    why="With the largest score subtracted, all exponents are zero or less, and one is zero: "
+    "nothing overflows, and the sum is at least 1.",
 )
 def check_25_4(attempt):
     try:
