@@ -15,7 +15,7 @@ from pathlib import Path
 
 import nbformat
 
-from . import decks, living, publish
+from . import decks, living, printed, publish
 from .decks import pictures, tags
 
 ANSWER = r"<details><summary>What you should see</summary>.*?</details>"
@@ -174,6 +174,18 @@ def anchor(title):
     'What-is-a-knot?'
     """
     return title.replace(" ", "-")
+
+
+# --- one file to print -----------------------------------------------------------------------------------
+
+
+@edition
+def pdf(folder):
+    """Write the whole book as book.pdf, without folded code; needs Chromium and playwright."""
+    with tempfile.TemporaryDirectory() as work:
+        site(work)
+        stems = [path.stem for path in publish.pages()]
+        printed.print_site(work, TITLE, stems, Path(folder) / "book.pdf")
 
 
 # --- notebooks for Colab ---------------------------------------------------------------------------------

@@ -15,7 +15,7 @@ import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
-from mad_max_lib.book import decks, editions, publish
+from mad_max_lib.book import decks, editions, printed, publish
 from mad_max_lib.exercises import all_exercises
 
 # of Sphinx's extensions, about later versions of Sphinx
@@ -318,6 +318,37 @@ def test_the_site_works_without_a_network(page, tmp_path, capsys):
     assert page.problems == []
 
 
+# --- one file to print -----------------------------------------------------------------------------------
+
+
+def test_two_pages_print_as_one_file(tmp_path):
+    from test_browser import CHROMIUM
+
+    if CHROMIUM is None:
+        pytest.skip("neither Chromium nor Google Chrome is installed")
+    from bs4 import BeautifulSoup
+
+    body = """<html><head><link rel="stylesheet" href="a.css"></head><body><article class="bd-article">
+    <h1 id="x">{}<a class="headerlink" href="#x">#</a></h1><a href="{}">on</a><a href="https://b.org">out</a>
+    <details><summary>Proof</summary>text</details><details class="hide"><summary>code</summary></details>
+    </article></body></html>"""
+    (tmp_path / "one.html").write_text(body.format("One", "two.html#x"))
+    (tmp_path / "two.html").write_text(body.format("Two", "one.html"))
+    whole = BeautifulSoup(printed.joined(tmp_path, "A book", ["one", "two"]), "html.parser")
+    links = [link["href"] for link in whole.select("a")]
+    assert links == ["#one", "#two", "#two--x", "https://b.org", "#one", "https://b.org"]
+    assert {link[1:] for link in links if link[0] == "#"} <= {part["id"] for part in whole.select("[id]")}
+    assert [fold.summary.text for fold in whole.select("details[open]")] == ["Proof", "Proof"]
+    assert len(whole.select("details")) == 2
+
+    static = tmp_path / "_static"
+    static.mkdir()
+    (static / "tex-svg.js").write_text("MathJax.startup = {promise: Promise.resolve()}")
+    printed.print_site(tmp_path, "A book", ["one", "two"], tmp_path / "book.pdf")
+    pages = (tmp_path / "book.pdf").read_bytes()
+    assert pages.startswith(b"%PDF") and b"/Outlines" in pages and pages.count(b"/Type /Page\n") == 3
+
+
 # --- the command -----------------------------------------------------------------------------------------
 
 
@@ -334,7 +365,7 @@ def test_other_words_show_the_usage(words, capsys):
     assert editions.main(words) == 1
     usage, *lines = capsys.readouterr().out.splitlines()
     assert "EDITION FOLDER" in usage
-    assert list(editions.EDITIONS) == ["student", "slides", "site", "colab"]
+    assert list(editions.EDITIONS) == ["student", "slides", "site", "pdf", "colab"]
     assert [line.split()[0] for line in lines] == list(editions.EDITIONS)
     assert all(len(line.split()) > 5 for line in lines)  # what it writes, from its docstring
 
