@@ -31,7 +31,7 @@ exercise(
     },
     otherwise="not all are right. What does each unit score alone, and what do the two patterns share?",
     why="Alone each unit scores 2 - 5/2 = -1/2, so both say off. "
-    "The inner product is -4 + 1 = -3, and the code "
+    "The inner product is 1 - 4 = -3, and the code "
     "11 scores -1/2 - 1/2 + 3 = 2. "
     "It is the best code: the two patterns partly cancel, so each unit receives "
     "less of its own pattern than it waits for.",
@@ -138,10 +138,10 @@ def _which_layer(got, truth):
         "a": "What is the inner product of the two rows?",
         "b": "What is the inner product of the two rows?",
         "c": "What is the inner product of the two rows?",
-        "d": "The windows share x_2. What is the product of the two differences of slopes?",
+        "d": "The windows share x_2. Which of the four products is not 0?",
         "e": "Do the two windows share an entry?",
-        "f": "Which vectors have to be orthogonal, and what does unit 1 always add to the input?",
-        "g": "What are the two differences, and their products with the other unit's first slope?",
+        "f": "What are the four products of slopes, and what do the entries of one row have in common?",
+        "g": "What are the four products of slopes?",
     }
     name = "abcdefg"[first]
     return f"layer {name} is not right. {asked[name]}"
@@ -152,29 +152,27 @@ exercise(
     solution=[2, 0, 2, 0, 2, 1, 2],
     wrong={
         (2, 0, 2, 0, 2, 1, 1): "layer g needs another look. "
-        "Does the first slope of the other unit change "
-        "anything for a unit whose pieces differ only in another entry?",
+        "Does a number that all codes lose alike change anything for one unit?",
         (2, 0, 2, 0, 2, 1, 0): "you call layer g no product because its slopes are not orthogonal. "
-        "Is that what the theorem on the exact conditions asks?",
+        "How do the four products of its table differ?",
         (2, 0, 2, 0, 2, 0, 0): "you ask for orthogonal slopes in f and g. "
-        "Which vectors have to be orthogonal?",
-        (2, 0, 2, 0, 2, 2, 2): "in layer f the slopes of different units are not all orthogonal. "
-        "What does unit 1 add to the input whatever it chooses?",
+        "Is a table of zeros the only one that keeps the posterior a product?",
+        (2, 0, 2, 0, 2, 2, 2): "layer f needs another look. "
+        "Do both pieces of unit 0 have the same products with the slopes of unit 1?",
         (2, 0, 2, 0, 2, 0, 2): "layer f needs another look. "
-        "Which vectors have to be orthogonal for a product?",
+        "Can its table be written as parts of rows plus parts of columns?",
         (2, 0, 2, 2, 2, 1, 2): "the two windows of d share an entry. "
-        "How do the pieces of each window differ?",
+        "Which pieces of the two units have a product other than 0?",
+        (2, 0, 2, 1, 2, 1, 2): "layer d needs another look. "
+        "Is the sum of its table along one diagonal the sum along the other?",
         (2, 0, 0, 0, 2, 1, 2): "layer c needs another look. What is the inner product of its rows?",
     },
     otherwise=_which_layer,
-    why="a and c: orthogonal rows. "
-    "b: the rows have the product 1. d: the differences are (-1, 1, 0) and "
-    "(0, -1, 1) with the product -1. e: the windows share no entry, so all slopes are orthogonal. "
-    "f: the differences (2, 0) and (0, 3) are orthogonal, but unit 1 "
-    "always adds (1, 1), whose product with "
-    "(2, 0) is 2. g: the differences (0, -2, 0) and (0, 0, -2) are "
-    "orthogonal to each other and to the other "
-    "unit's first slope, though the slopes themselves have the product 1.",
+    why="The tables, first row / second row. a and c: the rows are orthogonal, all entries are 0. "
+    "b: the rows have the product 1, which gives 0.01, 0.1 / 0.1, 1 with the lower slope 0.1, "
+    "and 0.01 + 1 is not 0.1 + 0.1. d: 0, 0 / 1, 0. "
+    "e: the windows share no entry, so all entries are 0. f: 0, 0 / 2, 2, which are the row parts 0 and 2: "
+    "unit 0 must subtract 2 from the score of its second piece. g: 1, 1 / 1, 1, so every code loses 1.",
 )
 
 
