@@ -106,7 +106,7 @@ def soften(model, beta=0.5, learn=None, example=None):
     >>> soften(nn.Sequential(nn.Linear(2, 3), nn.ReLU()), learn="unit", example=torch.ones(1, 2)).betas
     [tensor([0.5000, 0.5000, 0.5000])]
 
-    Used in chapter 26.
+    Built in chapter 26.
     """
     if (learn is not None) != (example is not None):
         raise ValueError("example must be given with learn and only then: it shows how many betas to learn")
