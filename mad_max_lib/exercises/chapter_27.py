@@ -357,85 +357,25 @@ exercise(
 )
 
 
-def fair_difference(A, B):
-    return 100 * (A.all(axis=0).mean() - B.all(axis=0).mean())
-
-
-def _fair_lopsided(A, B):
-    """A faces both attacks, B only its own."""
-    return 100 * (A.all(axis=0).mean() - B[[0, 2]].all(axis=0).mean())
-
-
-def _fair_own(A, B):
-    return 100 * (A[[0, 1]].all(axis=0).mean() - B[[0, 2]].all(axis=0).mean())
-
-
-def _fair_without_untouched(A, B):
-    return 100 * (A[1:].all(axis=0).mean() - B[1:].all(axis=0).mean())
-
-
-def _fair_reversed(A, B):
-    return fair_difference(B, A)
-
-
-def _fair_share(A, B):
-    return fair_difference(A, B) / 100
-
-
-def _fair_any(A, B):
-    return 100 * (A.any(axis=0).mean() - B.any(axis=0).mean())
-
-
-def _fair_mean(A, B):
-    return 100 * (A.mean() - B.mean())
-
-
-def _fair_size(A, B):
-    return abs(fair_difference(A, B))
-
-
-def _fair_other_way(A, B):
-    """B faces both attacks, A only its own."""
-    return 100 * (A[[0, 1]].all(axis=0).mean() - B.all(axis=0).mean())
-
-
-def _fair_count(A, B):
-    return float(A.all(axis=0).sum() - B.all(axis=0).sum())
-
-
-def _fair_both(A, B):
-    """Only the points that both get right untouched."""
-    both = A[0] & B[0]
-    return 100 * (A[:, both].all(axis=0).mean() - B[:, both].all(axis=0).mean())
-
-
-_hits = [(_rng.random((2, 3, n)) < 0.7) | (_rng.random((2, 3, n)) < 0.3) for n in (37, 50)]
-_hits += [
-    np.array([[[1, 1, 1, 1], [0, 1, 1, 1], [1, 0, 1, 1]], [[1, 1, 1, 1], [1, 1, 1, 0], [1, 1, 0, 1]]], bool)
-]
-
 exercise(
     "27.7",
-    solution=fair_difference,
-    cases=[tuple(pair) for pair in _hits],
+    solution=[1 / 9, 1, 9],
     wrong={
-        _fair_lopsided: "A has to withstand both attacks, and B only one. Would A say that this is fair?",
-        _fair_other_way: "B has to withstand both attacks, and A only one. Would B say that this is fair?",
-        _fair_size: "your difference is never negative. What should happen if A and B change places?",
-        _fair_own: "each network faces its own attack only. Which rows does the criterion ask for?",
-        _fair_without_untouched: "a point that is wrong without any attack may count in yours. "
-        "Which row is missing?",
-        _fair_reversed: "your sign is reversed. Which network is less which?",
-        _fair_share: "your difference is a hundred times too small. In what unit is it asked for?",
-        _fair_any: "one right answer of three is enough for you. How many are asked for?",
-        _fair_mean: "you count right answers, whatever the point. When does a point count?",
-        _fair_count: "you count points. What should they be divided by?",
-        _fair_both: "you divide by the points that both get right untouched. Of which points is the share?",
+        (1 / 3, 1, 3): "with these Adam would follow. Does a plain step forget the size of its gradient?",
+        (9, 1, 1 / 9): "your weights that are scaled by 1/3 get the longest steps. How far may they move?",
+        (3, 1, 1 / 3): "your factors undo the gradient. By which factor must the weight's own step change?",
+        (1, 1, 1): "with one step size for all the two networks part. How long is the step of w / 3?",
+        (1 / 9, 1, 3): "your first two are right. What did you do at c = 1/3, and what is it at c = 3?",
+        (1 / 9, 1 / 9, 9): "the factors of the middle weights cancel. How are these weights scaled?",
+        (1 / 27, 1, 27): "you have one factor c too many. How often does c act on a step, and where?",
     },
-    otherwise=lambda got, truth, A, B: (
-        f"for {A.shape[1]} points the difference should be {truth:.2f} and is {got:.2f}. "
-        "When does a point count?"
+    equal=within(2e-3),
+    otherwise=lambda got, truth: (
+        f"number {int(np.abs(np.asarray(got) - np.asarray(truth)).argmax()) + 1} is not right yet. "
+        "By what is a gradient multiplied where the weight is multiplied by c, and how far should cw move?"
     ),
-    why="Both networks face the same three versions of each signal, and each signal counts or does not. "
-    "So an exchange of A and B changes nothing but the sign.",
+    why="Where a weight is multiplied by c, its gradient is divided by c, "
+    "and its step has to be c times as long. "
+    "So its step size is multiplied by c for the length, and by c once more for the gradient: "
+    "1/9, 1 and 9. Adam divides by the size of the gradients, so there one factor c is enough.",
 )
