@@ -2,9 +2,11 @@
 
 import json
 import socket
+import subprocess
 import time
 import urllib.request
 import warnings
+from contextlib import contextmanager
 
 import numpy as np
 import pytest
@@ -28,6 +30,19 @@ def wait_until(done, seconds, say=lambda: ""):
             raise AssertionError(f"nothing after {seconds} s {say()}")
         time.sleep(0.1)
     return result
+
+
+@contextmanager
+def served(line, ready, log, **options):
+    """A server while it is needed: ``ready()`` has been true; what it says goes into the file ``log``."""
+    with log.open("w") as said:
+        server = subprocess.Popen(line, stdout=said, stderr=subprocess.STDOUT, **options)
+    try:
+        wait_until(ready, 60, log.read_text)
+        yield
+    finally:
+        server.terminate()
+        server.wait()
 
 
 def free_port():

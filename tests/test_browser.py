@@ -10,9 +10,7 @@ import io
 import json
 import os
 import re
-import shutil
 import statistics
-import subprocess
 import sys
 import time
 import urllib.request
@@ -22,13 +20,13 @@ from urllib.parse import urlsplit
 import matplotlib.image
 import nbformat
 import pytest
-from helpers import ask, free_port, wait_until
+from helpers import ask, free_port, served, wait_until
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 from mad_max_lib.book import publish
+from mad_max_lib.book.printed import CHROMIUM
 
 playwright = pytest.importorskip("playwright.sync_api", reason="the Python package playwright is missing")
-CHROMIUM = next(filter(None, map(shutil.which, ["chromium", "google-chrome", "chromium-browser"])), None)
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="neither Chromium nor Google Chrome is installed")
 
 WISHED = os.environ.get("MAD_MAX_BROWSER_CHAPTERS")
@@ -68,21 +66,12 @@ def lab(tmp_path_factory):
            "JUPYTER_RUNTIME_DIR", "IPYTHONDIR"]  # fmt: skip
     environment = {**os.environ, "OMP_NUM_THREADS": "1", **{name: str(home / name) for name in own}}
     environment.pop("MPLBACKEND", None)
-    log = (home / "log.txt").open("w")
-    server = subprocess.Popen(
-        [sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", f"--ServerApp.root_dir={folder}",
-         "--ServerApp.ip=127.0.0.1", f"--ServerApp.port={port}", "--ServerApp.port_retries=0",
-         "--IdentityProvider.token=secret"],
-        env=environment, stdout=log, stderr=subprocess.STDOUT,
-    )  # fmt: skip
-    try:
-        lab = f"http://127.0.0.1:{port}", "secret", folder
-        wait_until(lambda: ask_lab(lab, "api/status"), 60, lambda: (home / "log.txt").read_text())
+    lab = f"http://127.0.0.1:{port}", "secret", folder
+    line = [sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root",
+            f"--ServerApp.root_dir={folder}", "--ServerApp.ip=127.0.0.1", f"--ServerApp.port={port}",
+            "--ServerApp.port_retries=0", "--IdentityProvider.token=secret"]  # fmt: skip
+    with served(line, lambda: ask_lab(lab, "api/status"), home / "log.txt", env=environment):
         yield lab
-    finally:
-        server.terminate()
-        server.wait()
-        log.close()
 
 
 @pytest.fixture(scope="module")

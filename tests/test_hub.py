@@ -4,14 +4,13 @@ import json
 import os
 import re
 import shutil
-import subprocess
 import sys
-import uuid
 from pathlib import Path
 
 import nbformat
 import pytest
-from helpers import ask, free_port, wait_until
+from helpers import ask, free_port, served
+from jupyter_client.session import Session
 
 from mad_max_lib.book import publish
 
@@ -43,19 +42,13 @@ c.JupyterHub.load_roles = [{{"name": "test", "services": ["test"], "scopes": sco
 """
     (tmp_path / "jupyterhub_config.py").write_text(config)
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
-    with (tmp_path / "log.txt").open("w") as log:
-        server = subprocess.Popen(
-            [sys.executable, "-m", "jupyterhub", "-f", "jupyterhub_config.py"], cwd=tmp_path,
-            env=os.environ | {"PATH": path},
-            stdout=log, stderr=subprocess.STDOUT,
-        )  # fmt: skip
-    try:
-        address = f"http://127.0.0.1:{ports[0]}"
-        wait_until(lambda: ask(f"{address}/hub/api/"), 60, lambda: (tmp_path / "log.txt").read_text())
+    address = f"http://127.0.0.1:{ports[0]}"
+    line = [sys.executable, "-m", "jupyterhub", "-f", "jupyterhub_config.py"]
+    environment = os.environ | {"PATH": path}
+    with served(
+        line, lambda: ask(f"{address}/hub/api/"), tmp_path / "log.txt", cwd=tmp_path, env=environment
+    ):
         yield address
-    finally:
-        server.terminate()
-        server.wait()
 
 
 class Kernel:
@@ -70,22 +63,14 @@ class Kernel:
 
     def run(self, code):
         """What the code prints; the error's name where it fails."""
-        one = uuid.uuid4().hex
         content = {"code": code, "silent": False, "store_history": True, "user_expressions": {}}
-        header = {
-            "msg_id": one,
-            "msg_type": "execute_request",
-            "username": "",
-            "session": one,
-            "version": "5.3",
-        }
-        message = {"header": header, "parent_header": {}, "metadata": {}, "content": content}
-        self.socket.send(json.dumps({**message, "channel": "shell"}))
+        message = Session().msg("execute_request", content) | {"channel": "shell"}
+        self.socket.send(json.dumps(message, default=str))
         said = ""
         while True:
             frame = self.socket.recv()
             answer = json.loads(frame) if isinstance(frame, str) else {"parent_header": {}}  # else a picture
-            if answer["parent_header"].get("msg_id") != one:
+            if answer["parent_header"].get("msg_id") != message["msg_id"]:
                 continue
             match answer["msg_type"], answer["content"]:
                 case "stream", {"text": text}:

@@ -128,10 +128,15 @@ SITE = {
 @edition
 def site(folder):
     """Write web pages with moving sliders, formulas, folds and a search, beginning at index.html."""
+    _web_pages(folder, moving=True)
+
+
+def _web_pages(folder, moving):
+    """The web pages; without ``moving``, figures with sliders keep the picture that the page stores."""
     mathjax = _file(*MATHJAX)
     from sphinx.application import Sphinx
 
-    moving = living.sliders(publish.pages())
+    sliders = living.sliders(publish.pages()) if moving else {}
     with tempfile.TemporaryDirectory() as work:
         static = Path(work) / "static"
         (static / "sliders").mkdir(parents=True)
@@ -141,7 +146,7 @@ def site(folder):
         for path in publish.pages():
             nb = nbformat.read(path, as_version=4)
             for cell in nb.cells:
-                _speak(cell, moving.get(path, {}).get(cell.id), static / "sliders")
+                _speak(cell, sliders.get(path, {}).get(cell.id), static / "sliders")
             # web pages have a navigation of their own
             nb.cells = [cell for cell in nb.cells if "navigation" not in tags(cell)]
             for cell in nb.cells:
@@ -183,7 +188,7 @@ def anchor(title):
 def pdf(folder):
     """Write the whole book as book.pdf, without folded code; needs Chromium and playwright."""
     with tempfile.TemporaryDirectory() as work:
-        site(work)
+        _web_pages(work, moving=False)
         stems = [path.stem for path in publish.pages()]
         printed.print_site(work, TITLE, stems, Path(folder) / "book.pdf")
 

@@ -5,8 +5,9 @@ import shutil
 import sys
 from pathlib import Path
 
+CHROMIUM = next(filter(None, map(shutil.which, ["chromium", "google-chrome", "chromium-browser"])), None)
 FOOT = '<div style="font-size: 8px; width: 100%; text-align: center"><span class="pageNumber"></span></div>'
-SCREEN_ONLY = ".headerlink, .mm-sliders label, script, details.hide"  # the last one folds code
+SCREEN_ONLY = ".headerlink, script, details.hide"  # the last one folds code
 PAGE = """<!DOCTYPE html><html lang="en"><head><meta charset="utf-8"><title>{title}</title>{styles}
 <style>@page {{ size: A4; margin: 18mm 16mm; }} html {{ font-size: 12px; }}
 section.chapter {{ break-before: page; }} img, tr, blockquote {{ break-inside: avoid; }}</style>
@@ -41,15 +42,13 @@ def joined(site, title, stems):
 
 def print_site(site, title, stems, file):
     """Print the pages named ``stems`` of a site into one PDF."""
-    programs = filter(None, map(shutil.which, ["chromium", "google-chrome", "chromium-browser"]))
-    chromium = next(programs, None) or sys.exit(
-        "the PDF is printed by Chromium or Google Chrome: install one"
-    )
+    if CHROMIUM is None:
+        sys.exit("the PDF is printed by Chromium or Google Chrome: install one")
     from playwright.sync_api import sync_playwright
 
     (Path(site) / "whole.html").write_text(joined(site, title, stems), "utf-8")
     with sync_playwright() as started:
-        page = started.chromium.launch(executable_path=chromium, args=["--no-sandbox"]).new_page()
+        page = started.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"]).new_page()
         page.set_default_timeout(600_000)
         page.goto((Path(site) / "whole.html").as_uri())
         page.wait_for_function("window.MathJax?.startup?.promise")
