@@ -75,6 +75,8 @@ class Kernel:
             match answer["msg_type"], answer["content"]:
                 case "stream", {"text": text}:
                     said += text
+                case "display_data", {"data": {"text/plain": text}}:
+                    said += text
                 case "error", {"ename": error}:
                     said += error
                 case "status", {"execution_state": "idle"}:

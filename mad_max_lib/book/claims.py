@@ -1,8 +1,12 @@
-"""The line that a checked cell prints: what was tried, what came out, what a wrong version would give."""
+"""What a checked cell says: what was tried, what came out, what a wrong version would give."""
+
+import html
+
+from IPython.display import display
 
 
 def checked(found, holds, wrong, wrong_holds):
-    """State what a check found, and show that it could have failed.
+    """State what a check found, and show that it could have failed; on a page the statement is folded.
 
     Parameters
     ----------
@@ -36,4 +40,18 @@ def checked(found, holds, wrong, wrong_holds):
         raise AssertionError(f"this does not hold: {found}")
     if wrong_holds:
         raise AssertionError(f"a wrong version passes this check too ({wrong}), so that it proves nothing")
-    print(f"Checked: {found}.\nFor comparison: {wrong}.")
+    display(Claim(found, wrong))
+
+
+class Claim:
+    """The words of a check that passed: two lines of text, or a fold on a page."""
+
+    def __init__(self, found, wrong):
+        self.found, self.wrong = f"{found}.", f"For comparison: {wrong}."
+
+    def __repr__(self):
+        return f"Checked: {self.found}\n{self.wrong}"
+
+    def _repr_html_(self):
+        words = f"{html.escape(self.found)}<br>{html.escape(self.wrong)}"
+        return f"<details><summary>Checked</summary>{words}</details>"
