@@ -7,6 +7,7 @@ import time
 import urllib.request
 import warnings
 from contextlib import contextmanager
+from importlib.resources import files
 
 import numpy as np
 import pytest
@@ -60,6 +61,16 @@ def ask(address, method="GET", **headers):
         )
     except OSError:
         return None
+
+
+def barriers(page, where="html"):
+    """What shuts out some readers, as axe-core finds it: (rule, element) of level serious or critical."""
+    page.add_style_tag(content="* { transition: none !important; animation: none !important; }")
+    axe = files(pytest.importorskip("axe_playwright_python")) / "axe.min.js"
+    page.evaluate(axe.read_text("utf-8"))
+    run = "where => axe.run({include: [[where]]}, {resultTypes: ['violations'], preload: false})"
+    return [(one["id"], node["html"][:99]) for one in page.evaluate(run, where)["violations"]
+            if one["impact"] in ("serious", "critical") for node in one["nodes"]]  # fmt: skip
 
 
 def rng(seed=0):

@@ -20,7 +20,7 @@ from urllib.parse import urlsplit
 import matplotlib.image
 import nbformat
 import pytest
-from helpers import ask, free_port, served, wait_until
+from helpers import ask, barriers, free_port, served, wait_until
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 from mad_max_lib.book import publish
@@ -268,6 +268,21 @@ def test_chapter(read, lab, tell, chapter):
 def said(reader):
     median = f"{statistics.median(reader.milliseconds):.0f} ms" if reader.milliseconds else "-"
     return f"{reader.sliders} figures with sliders, median from key to picture {median}"
+
+
+@pytest.mark.parametrize("theme", ["JupyterLab Light", "JupyterLab Dark"])
+def test_text_and_folds_shut_nobody_out(browser, lab, theme):
+    settings = lab[2].parent / "JUPYTERLAB_SETTINGS_DIR/@jupyterlab/apputils-extension"
+    (settings / "themes.jupyterlab-settings").write_text(json.dumps({"theme": theme}))
+    reader = Reader(browser, lab, "05_one_matrix_and_one_vector.ipynb")
+    try:
+        reader.page.wait_for_selector(f"body[data-jp-theme-name='{theme}']", state="attached")
+        reader.page.evaluate("document.querySelectorAll('details').forEach(fold => { fold.open = true })")
+        # the rest of the page is JupyterLab's own, pictures without alternative text included:
+        # their captions follow as text
+        assert barriers(reader.page, ".jp-RenderedHTMLCommon") == []
+    finally:
+        reader.close()
 
 
 # --- toy notebooks ---------------------------------------------------------------------------------------

@@ -8,16 +8,17 @@ import shutil
 import subprocess
 import sys
 import venv
-from importlib.resources import files
 from pathlib import Path
 
 import nbformat
 import pytest
+from helpers import barriers
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
 from mad_max_lib.book import decks, editions, printed, publish
 from mad_max_lib.exercises import all_exercises
 
+SCREEN, PHONE = {"width": 1280, "height": 720}, {"width": 390, "height": 844}
 # of Sphinx's extensions, about later versions of Sphinx
 pytestmark = pytest.mark.filterwarnings("ignore::PendingDeprecationWarning")
 
@@ -191,7 +192,7 @@ def page():
         pytest.skip("neither Chromium nor Google Chrome is installed")
     with playwright.sync_playwright() as started:
         browser = started.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        page = browser.new_page(viewport={"width": 1280, "height": 720})
+        page = browser.new_page(viewport=SCREEN)
         page.problems = []
         inside = ("file:", "data:", "blob:")
         page.on(
@@ -208,16 +209,6 @@ def build(form, folder):
     for package in ("sphinx", "myst_nb", "sphinx_book_theme", "sphinx-mathjax-offline", "sphinx_revealjs"):
         pytest.importorskip(package, reason=f"the Python package {package} is missing")
     assert editions.main([form, str(folder)]) == 0
-
-
-def barriers(page):
-    """What shuts out some readers, as axe-core finds it: (rule, element) of level serious or critical."""
-    page.add_style_tag(content="* { transition: none !important; animation: none !important; }")
-    axe = files(pytest.importorskip("axe_playwright_python")) / "axe.min.js"
-    page.evaluate(axe.read_text("utf-8"))
-    found = page.evaluate("axe.run({resultTypes: ['violations'], preload: false})")["violations"]
-    return [(one["id"], node["html"][:99]) for one in found if one["impact"] in ("serious", "critical")
-            for node in one["nodes"]]  # fmt: skip
 
 
 def test_a_barrier_is_found(page):
@@ -296,7 +287,12 @@ def test_the_site_works_without_a_network(page, tmp_path, capsys):
         page.goto((tmp_path / f"{path.stem}.html").as_uri())
         page.evaluate(TYPESET)
         nb, seen = read(tmp_path / "_sources" / path.name), page.evaluate(SEE)
-        assert barriers(page) == [], path.name
+        for theme in ("dark", "light"):
+            page.evaluate("theme => { document.documentElement.dataset.theme = theme }", theme)
+            assert barriers(page) == [], f"{path.name}, {theme}"
+        page.set_viewport_size(PHONE)
+        assert page.evaluate("document.documentElement.scrollWidth") == PHONE["width"], path.name
+        page.set_viewport_size(SCREEN)
         assert page.evaluate(MOVE) == [[name, True] for name in sliders(path)], path.name
         assert seen["pictures"] == [True] * pictures(read(path)) and seen["wrong"] == 0, path.name
         assert bool(seen["formulas"]) == any(
