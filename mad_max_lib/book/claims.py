@@ -47,11 +47,10 @@ class Claim:
     """The words of a check that passed: two lines of text, or a fold on a page."""
 
     def __init__(self, found, wrong):
-        self.found, self.wrong = f"{found}.", f"For comparison: {wrong}."
+        self.words = f"{found}.", f"For comparison: {wrong}."
 
     def __repr__(self):
-        return f"Checked: {self.found}\n{self.wrong}"
+        return "Checked: " + "\n".join(self.words)
 
     def _repr_html_(self):
-        words = f"{html.escape(self.found)}<br>{html.escape(self.wrong)}"
-        return f"<details><summary>Checked</summary>{words}</details>"
+        return "<details><summary>Checked</summary>{}<br>{}</details>".format(*map(html.escape, self.words))

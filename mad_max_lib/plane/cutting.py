@@ -133,7 +133,8 @@ class CutAnew:
         rows = np.concatenate([self.codes.rows[origin], pack(codes, kind)], 1)
         self.codes = PackedCodes([], [*self.codes.layout, (codes.shape[1], kind)], rows)
         self.size = max(self.size, largest(output))
-        return output
+        # convolutions of many channels run up to three times faster so
+        return output.contiguous(memory_format=torch.channels_last) if output.dim() == 4 else output
 
 
 class Cut(CutAnew):

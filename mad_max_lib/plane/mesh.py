@@ -141,12 +141,8 @@ class Mesh:
         first, old = np.cumsum(count) - count, np.maximum(edge - new, 0)
         m = np.where(edge < new, 0, count[old])
         i, begin = np.repeat(np.arange(len(edge)), m + 1), np.cumsum(m + 1) - m - 1
-        j, m, base, forward = (
-            np.arange(len(i)) - begin[i],
-            m[i],
-            first[old[i]],
-            vertex[i] == self.ends[edge[i], 0],
-        )
+        j, forward = np.arange(len(i)) - begin[i], vertex[i] == self.ends[edge[i], 0]
+        m, base = m[i], first[old[i]]
         corner = np.where(j == 0, vertex[i], V + base + np.where(forward, j - 1, m - j))
         place = np.where(forward, j - 1, m - 1 - j)
         return corner, np.where(place < 0, edge[i], E + base + place), np.append(begin, len(i))[start]

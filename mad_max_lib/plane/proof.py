@@ -29,10 +29,8 @@ def _piece_for_piece(codes, gaps, unit, call):
     output, _ = unit.choose()
     if output.numel():
         pieces = unit.from_codes(codes[call.index].to(output.device).reshape(output.shape))
-        largest_so_far = gaps[:, call.index]
-        np.maximum(
-            largest_so_far, [largest(unit.held(pieces).sub_(output)), largest(output)], out=largest_so_far
-        )
+        found = largest(unit.held(pieces).sub_(output)), largest(output)
+        gaps[:, call.index] = np.maximum(gaps[:, call.index], found)
     return output
 
 

@@ -40,11 +40,8 @@ class Plane(NamedTuple):
 
     def points(self, st):
         """The inputs at plane coordinates ``st`` (N, 2): (N, *input)."""
-        s, t = (
-            torch.as_tensor(st)
-            .to(self.origin.device, torch.float64)
-            .T.reshape(2, -1, *[1] * self.origin.dim())
-        )
+        st = torch.as_tensor(st).to(self.origin.device, torch.float64)
+        s, t = st.T.reshape(2, -1, *[1] * self.origin.dim())
         points = s * self.u.double()
         points += self.origin.double()
         points += t * self.v.double()
@@ -104,11 +101,8 @@ def partition(model, plane=None, bounds=(-1, 1, -1, 1), memory="2 GB", n_jobs=1,
     if isinstance(model, torch.nn.Module):
         model = copied(model, torch.float64)  # as it is now: training may go on
         device = next((p.device for p in model.parameters()), device)
-    plane = (
-        plane
-        if plane is not None
-        else Plane(*torch.tensor([[0.0, 0.0], [1.0, 0.0], [0.0, 1.0]], device=device))
-    )
+    if plane is None:
+        plane = Plane(*torch.tensor([[0.0, 0.0], [1.0, 0.0], [0.0, 1.0]], device=device))
     if not (isinstance(plane, Plane) and all(isinstance(part, torch.Tensor) for part in plane)):
         inside = f" of {', '.join(type(part).__name__ for part in plane)}" if isinstance(plane, Plane) else ""
         raise TypeError(f"plane must be a Plane of three tensors, got {type(plane).__name__}{inside}")

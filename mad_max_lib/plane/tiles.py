@@ -15,6 +15,7 @@ from .mesh import TooLarge
 
 FAST = 2**28  # bytes in flight while a tile is cut: more make nothing faster,
 FASTEST = 2**24  # and so many where points only pass
+MANY = 512  # points in a tile, if they fit the memory: of fewer, too many lie on the tile's own border
 COPIES = 3  # how often the numbers of a run are in memory: old and new, and those that make up a cut
 FEWEST = 64  # points that a tile must be able to hold
 UNITS = {"B": 1, "KB": 1e3, "MB": 1e6, "GB": 1e9, "TB": 1e12}
@@ -52,7 +53,7 @@ class Tiling:
         self.sizes = Sizes(model, plane, bounds)
         one, workers = COPIES * self.sizes.bytes, joblib.effective_n_jobs(n_jobs) if n_jobs != 1 else 1
         self.most = int(memory / workers / one)
-        self.rows = min(self.most, max(FEWEST, FAST // self.sizes.bytes))
+        self.rows = min(self.most, max(MANY, FAST // self.sizes.bytes))
         self.chunk = min(self.most, max(16, FASTEST // self.sizes.bytes))
         if self.most < FEWEST:
             needed = math.ceil(FEWEST * workers * one / 1e6)
