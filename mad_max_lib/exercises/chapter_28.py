@@ -160,7 +160,7 @@ exercise(
         (2, 0, 2, 0, 2, 2, 2): "layer f needs another look. "
         "Do both pieces of unit 0 have the same products with the slopes of unit 1?",
         (2, 0, 2, 0, 2, 0, 2): "layer f needs another look. "
-        "Can its table be written as parts of rows plus parts of columns?",
+        "Can each entry be written as a sum a_r + c_s, of a number for its row and one for its column?",
         (2, 0, 2, 2, 2, 1, 2): "the two windows of d share an entry. "
         "Which pieces of the two units have a product other than 0?",
         (2, 0, 2, 1, 2, 1, 2): "layer d needs another look. "
@@ -171,8 +171,10 @@ exercise(
     why="The tables, first row / second row. a and c: the rows are orthogonal, all entries are 0. "
     "b: the rows have the product 1, which gives 0.01, 0.1 / 0.1, 1 with the lower slope 0.1, "
     "and 0.01 + 1 is not 0.1 + 0.1. d: 0, 0 / 1, 0. "
-    "e: the windows share no entry, so all entries are 0. f: 0, 0 / 2, 2, which are the row parts 0 and 2: "
-    "unit 0 must subtract 2 from the score of its second piece. g: 1, 1 / 1, 1, so every code loses 1.",
+    "e: the windows share no entry, so all entries are 0. "
+    "f: 0, 0 / 2, 2, which are the sums a_r + c_s = 0 + 0, 0 + 0 / 2 + 0, 2 + 0: "
+    "unit 0 must subtract 2 from the score of its second piece. "
+    "g: 1, 1 / 1, 1, so every code loses 1.",
 )
 
 
