@@ -217,26 +217,27 @@ def _table_off(got, truth):
     if got[0] != truth[0]:
         return "the first is not right. Which smallest width is out of line with the others?"
     if got[1] != truth[1]:
-        return "the first is right. Among the other four fits, which held-out value is the highest?"
-    return "the first two are right. What are the four values of BIC, with the sum over 200 points?"
+        return "the first is right. Among the other five fits, which held-out value is the highest?"
+    return "the first two are right. What are the five values of BIC, with the sum over 200 points?"
 
 
 exercise(
     "24.6",
-    solution=[5, 3, 2],
+    solution=[5, 3, 4],
     wrong={
-        (5, 2, 2): "the first is right. Which held-out value is the highest?",
+        (5, 4, 4): "the first is right. Which held-out value is the highest?",
         (5, 3, 5): "the first two are right. Does the last question still include the fit you took out?",
-        (5, 3, 3): "the first two are right. How many parameters has one more component?",
-        (5, 3, 4): "the first two are right. What does each further parameter add?",
+        (5, 3, 6): "the first two are right. What does each further parameter add?",
         (5, 3, 1): "the first two are right. Is the log-likelihood in BIC the mean over the points?",
-        (4, 3, 2): "the last two are right. Which smallest width is out of line with the others?",
+        (5, 3, 3): "the first two are right. By how much does BIC grow for one parameter more?",
+        (6, 3, 4): "the last two are right. Which smallest width is out of line with the others?",
     },
     otherwise=_table_off,
-    why="The fit with $R = 5$ has a width of nearly 0, a high likelihood on its own points "
-    "and a low one on others. "
-    "BIC of the other four: 1050.6, 950.5, 958.4, 958.3. It chooses 2, and held-out points choose 3. "
-    "They test directly how well new points are described. BIC needs none.",
+    why="The smallest width of row 5 is the one left by the $10^{-6}$: it has collapsed. With one width "
+    "$P = R + 1 + (R - 1) = 2R$, with own widths $P = R + R + (R - 1) = 3R - 1$. "
+    "BIC of rows 1, 2, 3, 4 and 6: 917.6, 912.6, 916.4, 903.7, 920.3. It chooses row 4, and held-out points "
+    "choose row 3, by 0.006. The numbers were drawn from two components with own widths, as in row 4. "
+    "(With row 5 among them, BIC would choose the collapsed fit.)",
 )
 
 
