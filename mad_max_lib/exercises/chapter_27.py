@@ -305,7 +305,7 @@ def _select_by_test(validation, test):
 
 
 def _select_for_all(validation, test):
-    """One step size for all splits."""
+    """One step size for all data sets."""
     return test[validation.mean(axis=1).argmax()]
 
 
@@ -338,21 +338,21 @@ exercise(
     solution=select,
     cases=[tuple(pair) for pair in _accuracies],
     wrong={
-        _select_by_test: "you return the highest test accuracy of each split. May test points choose?",
-        _select_for_all: "all your splits take the same step size. May each split have its own?",
+        _select_by_test: "you return the highest test accuracy of each data set. May test points choose?",
+        _select_for_all: "all your data sets take the same step size. May each have its own?",
         _select_validation: "you return validation accuracies. On which points is an arm judged?",
-        _select_mean: "you average over the step sizes. How many of them are chosen on a split?",
+        _select_mean: "you average over the step sizes. How many of them are chosen on a data set?",
         _select_lowest: "you take the step size with the lowest validation accuracy. Is accuracy a loss?",
         _select_reversed: "you choose on test points and judge on validation. Is that the right way round?",
-        _select_test_for_all: "one step size, chosen by test accuracies, serves all your splits. "
+        _select_test_for_all: "one step size, chosen by test accuracies, serves all your data sets. "
         "Which points may choose?",
     },
     otherwise=lambda got, truth, validation, test: (
-        f"on split {int(np.argmax(~np.isclose(got, truth)))} you return "
+        f"on data set {int(np.argmax(~np.isclose(got, truth)))} you return "
         f"{got[np.argmax(~np.isclose(got, truth))]:.2f}. "
-        "Which row has this split's highest validation accuracy?"
+        "Which row has this data set's highest validation accuracy?"
     ),
-    why="The validation accuracies alone choose the row, one for each split. "
+    why="The validation accuracies alone choose the row, one for each data set. "
     "A highest test accuracy would be too good, as chance then helps to choose.",
 )
 
@@ -374,8 +374,8 @@ exercise(
         f"number {int(np.abs(np.asarray(got) - np.asarray(truth)).argmax()) + 1} is not right yet. "
         "By what is a gradient multiplied where the weight is multiplied by c, and how far should cw move?"
     ),
-    why="Where a weight is multiplied by c, its gradient is divided by c, "
+    why="Folding multiplies a weight by c and keeps the function. So its gradient is divided by c, "
     "and its step has to be c times as long. "
-    "So its step size is multiplied by c for the length, and by c once more for the gradient: "
+    "Therefore its step size is multiplied by c for the length, and by c once more for the gradient: "
     "1/9, 1 and 9. Adam divides by the size of the gradients, so there one factor c is enough.",
 )
