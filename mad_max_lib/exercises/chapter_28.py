@@ -71,6 +71,16 @@ def _joint_neighbours(x, A, B, codes):
 _rng = np.random.default_rng(0)
 _LAYER = _rng.normal(size=(5, 6)), _rng.normal(size=(3, 4, 6)), _rng.normal(size=(3, 4))
 _CODES = np.array(list(product(range(4), repeat=3)))[_rng.permutation(64)[:50]]
+
+
+def _entry_far_off(got, truth, *_):
+    n, m = np.unravel_index(abs(got - truth).argmax(), truth.shape)
+    return (
+        f"entry ({n}, {m}) should be {truth[n, m]:.4f} and is {got[n, m]:.4f}. "
+        f"Which terms does code number {m} have?"
+    )
+
+
 exercise(
     "28.2",
     solution=joint_scores,
@@ -84,10 +94,7 @@ exercise(
         "If both explain the same thing, is that twice as good?",
         _joint_neighbours: "only units with neighbouring numbers meet. What of units 0 and 2?",
     },
-    otherwise=lambda got, truth, *_: (
-        f"entry (0, 0) should be {truth[0, 0]:.4f} and is {got[0, 0]:.4f}. "
-        f"Which terms does the first code have?"
-    ),
+    otherwise=_entry_far_off,
 )
 
 
