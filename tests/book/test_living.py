@@ -1,7 +1,9 @@
 """Sliders without a kernel: the pictures are those of a kernel, drawn once and kept while nothing changes."""
 
 import base64
+import hashlib
 import html
+import itertools
 import json
 import re
 
@@ -9,7 +11,7 @@ import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_notebook
 
-from mad_max_lib.book import figures, living, widgets
+from mad_max_lib.book import figures, living, publish, widgets
 
 DRAW = """\
 import mad_max_lib as mm
@@ -52,6 +54,36 @@ def test_the_pictures_are_those_of_a_kernel(tmp_path):
     assert len(pictures) == len(set(pictures)) == 8
     for place, (k, where) in [(0, (0, "left")), (3, (1, "right")), (6, (3, "left"))]:
         assert pictures[place] == by_hand(k, where)
+
+
+DRAG = """
+import gc
+import hashlib
+
+explorer, = (each for each in gc.get_objects() if type(each) is mm.Explorer)
+for values in {places}:
+    for name, value in values.items():
+        explorer._sliders[name].value = value  # as a reader's hand does
+    print(hashlib.sha256(explorer._picture.value).hexdigest())
+"""
+
+
+@pytest.mark.parametrize("number", [12, 16, 19])
+def test_a_chapters_pictures_are_what_a_readers_kernel_draws(number, tmp_path):
+    (path,) = publish.NOTEBOOKS.glob(f"{number}_*.ipynb")
+    ((cell, slider),) = living.drawn(path, tmp_path).items()
+    grid = [
+        dict(zip(slider["choices"], values, strict=True))
+        for values in itertools.product(*slider["choices"].values())
+    ]
+    seen = [0, len(grid) // 3, len(grid) - 1]
+    nb = nbformat.read(path, as_version=4)
+    nb.cells = nb.cells[: [each.id for each in nb.cells].index(cell) + 1]
+    nb.cells.append(new_code_cell(DRAG.format(places=[grid[place] for place in seen])))
+    publish.execute(nb, path.parent, timeout=600)
+    drawn = [hashlib.sha256(base64.b64decode(slider["pictures"][place])).hexdigest() for place in seen]
+    printed = "".join(output.text for output in nb.cells[-1].outputs)
+    assert printed.split() == drawn and len(set(drawn)) == 3
 
 
 def test_an_unchanged_chapter_is_not_run_again(tmp_path, monkeypatch):
