@@ -231,7 +231,7 @@ def _product_cosine(filters, stride):
 
 
 def _product_around(filters, stride):
-    """Shifts that go round the kernel."""
+    """Shifts that go round the filter."""
     largest = 0.0
     for shift in range(0, filters.shape[2], stride):
         products = np.einsum("ich,jch->ij", np.roll(filters, -shift, axis=2), filters)
@@ -243,7 +243,7 @@ def _product_off(got, truth, filters, stride):
     K, channels, h = filters.shape
     return (
         f"for {K} filters of width {h} on {channels} channels with stride {stride} the largest product is "
-        f"{truth:.4f}, and you find {got:.4f}. At which shifts do two rows overlap?"
+        f"{truth:.4f}, and you find {got:.4f}. At which shifts do two rows share places?"
     )
 
 
@@ -275,16 +275,16 @@ exercise(
         _product_signed: "is a product of -2 smaller than one of 1, for this purpose?",
         _product_one_way: "you shift one filter of each pair in one direction. "
         "What of the same pair with the other one ahead?",
-        _product_next_place: "you look at the next place only. How many places does a wide kernel reach?",
+        _product_next_place: "you look at the next place only. How many places does a wide filter reach?",
         _product_only_itself: "at other places you compare each filter with itself. "
         "What of two different ones?",
         _product_each_channel: "you take each channel by itself. Over what does a row's product sum?",
         _product_cosine: "those are cosines. Is the length of the filters asked for?",
         _product_of_sizes: "you take absolute values too early. May terms of one sum cancel?",
-        _product_short_ring: "your signal is so short that wide kernels go round. How long must it be?",
+        _product_short_ring: "your signal is so short that wide filters go round. How long must it be?",
         _product_across_channels: "you multiply one channel with another. "
         "Which numbers of two rows stand at the same place?",
-        _product_around: "your shifts go round the kernel. What does a row hold beyond its kernel?",
+        _product_around: "your shifts go round the filter. What does a row hold beyond its filter?",
     },
     otherwise=_product_off,
 )
@@ -307,7 +307,7 @@ exercise(
         "In how many directions does an image's patch move?",
         (9, 3, 49, 12, 256, 768): "your fan-ins leave out the channels. "
         "How many numbers does one filter hold?",
-        (27, 27, 147, 147, 768, 768): "your rooms are the fan-ins. What changes when patches overlap?",
+        (27, 27, 147, 147, 768, 768): "your rooms are the fan-ins. What changes when patches share pixels?",
         (3, 27, 12, 147, 768, 768): "are the fan-in and the room exchanged?",
         (64, 64, 64, 64, 768, 768): "those are the filters that the networks have. "
         "How many are there room for?",
@@ -316,8 +316,8 @@ exercise(
     why="Fan-in: 3 x 3 x 3 = 27, 7 x 7 x 3 = 147 and 16 x 16 x 3 = 768. Room: channels times the squared "
     "stride, 3 x 1 = 3, 3 x 4 = 12 and 3 x 256 = 768. The flattened filters can be orthogonal in "
     "B (64 of 147) and in C (768 of 768), not in A (64 of 27). All rows can be "
-    "orthogonal in C only, where the patches do "
-    "not overlap; A and B have 64 filters for a room of 3 and of 12.",
+    "orthogonal in C only, where the patches "
+    "share no pixels; A and B have 64 filters for a room of 3 and of 12.",
 )
 
 
@@ -344,7 +344,7 @@ def check_29_7(attempt):
         )
         ask(
             largest_product(filters, 1) < 1e-8,
-            f"{where} the flattened filters are orthogonal, but a row overlaps with one of another place by "
+            f"{where} the flattened filters are orthogonal, but a row has a product with one of another place, "
             f"{largest_product(filters, 1):.3f}. What must hold at the shifts 1 to {width - 1}?",
         )
     seeds = 8, 8, 9, 10, 11, 12, 13
