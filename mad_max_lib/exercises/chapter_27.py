@@ -130,9 +130,9 @@ exercise(
         f"{int((np.asarray(got) != np.asarray(truth)).sum())} of the six are wrong. "
         "For each unit: which weights come before it, and which multiply its output?"
     ),
-    why="1: equal betas are a special case. 2: the outputs are added to z without weights, so nothing can be "
-    "divided. 3: V takes the division. 4: each channel has its own filter and bias, and the second "
-    "convolution takes the division. 5: at beta = 1 there is no finite eta. "
+    why="1: equal betas are a special case. 2: the outputs are added to z without weights, and the weights "
+    "behind the sum multiply z too (condition 2). 3: V takes the division. 4: each channel has its own "
+    "filter and bias, and the second convolution takes the division. 5: at beta = 1 there is no finite eta. "
     "6: no weights follow the last units.",
 )
 
@@ -365,17 +365,17 @@ exercise(
         (9, 1, 1 / 9): "your weights that are scaled by 1/3 get the longest steps. How far may they move?",
         (3, 1, 1 / 3): "your factors undo the gradient. By which factor must the weight's own step change?",
         (1, 1, 1): "with one step size for all the two networks part. How long is the step of w / 3?",
-        (1 / 9, 1, 3): "your first two are right. What did you do at c = 1/3, and what is it at c = 3?",
+        (1 / 9, 1, 3): "your first two are right. What did you do at r = 1/3, and what is it at r = 3?",
         (1 / 9, 1 / 9, 9): "the factors of the middle weights cancel. How are these weights scaled?",
-        (1 / 27, 1, 27): "you have one factor c too many. How often does c act on a step, and where?",
+        (1 / 27, 1, 27): "you have one factor r too many. How often does r act on a step, and where?",
     },
     equal=within(2e-3),
     otherwise=lambda got, truth: (
         f"number {int(np.abs(np.asarray(got) - np.asarray(truth)).argmax()) + 1} is not right yet. "
-        "By what is a gradient multiplied where the weight is multiplied by c, and how far should cw move?"
+        "By what is a gradient multiplied where the weight is multiplied by r, and how far should rw move?"
     ),
-    why="Folding multiplies a weight by c and keeps the function. So its gradient is divided by c, "
-    "and its step has to be c times as long. "
-    "Therefore its step size is multiplied by c for the length, and by c once more for the gradient: "
-    "1/9, 1 and 9. Adam divides by the size of the gradients, so there one factor c is enough.",
+    why="Folding multiplies a weight by r and keeps the function. So its gradient is divided by r, "
+    "and its step has to be r times as long. "
+    "Therefore its step size is multiplied by r for the length, and by r once more for the gradient: "
+    "1/9, 1 and 9. Adam divides by the size of the gradients, so there one factor r is enough.",
 )
