@@ -344,7 +344,7 @@ def check_29_7(attempt):
         )
         ask(
             largest_product(filters, 1) < 1e-8,
-            f"{where} the flattened filters are orthogonal, but a row has a product with one of another place, "
+            f"{where} the flattened filters are orthogonal, but rows of two places have the product "
             f"{largest_product(filters, 1):.3f}. What must hold at the shifts 1 to {width - 1}?",
         )
     seeds = 8, 8, 9, 10, 11, 12, 13
