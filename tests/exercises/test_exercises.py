@@ -344,3 +344,10 @@ def test_odd_answers_get_a_sentence_and_never_a_traceback(number):
 
 def test_credit_names_only_exercises_for_credit():
     assert set(credit.SOLUTIONS) | set(credit.WRONG) <= set(FOR_CREDIT)
+
+
+def test_chapter_02_quotes_the_bounds_that_the_solution_of_2_4_gives():
+    u = np.linspace(-1, 1, 400)
+    curve = np.sqrt(u**2 + 0.01)
+    bounds = [np.sqrt(credit.SOLUTIONS["2.4"](u, curve, R) / 400) for R in (5, 8)]
+    assert np.round(bounds, 5).tolist() == [0.00188, 0.00073]
