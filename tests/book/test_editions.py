@@ -19,6 +19,7 @@ from mad_max_lib.book import decks, editions, printed, publish
 from mad_max_lib.exercises import all_exercises
 
 SCREEN, PHONE = {"width": 1280, "height": 720}, {"width": 390, "height": 844}
+PAPER = {"width": 680, "height": 990}  # A4 without its margins
 # of Sphinx's extensions, about later versions of Sphinx
 pytestmark = pytest.mark.filterwarnings("ignore::PendingDeprecationWarning")
 
@@ -242,6 +243,9 @@ MOVE = """async () => {  // the name of each slider, and whether moving it chang
     }
     return found;
 }"""
+CUT = """[...document.querySelectorAll("article pre, article img, article table")]
+    .filter(part => part.offsetParent && part.scrollWidth > part.clientWidth + 1)
+    .map(part => part.innerText.slice(0, 200))"""
 TURN = """() => {
     const wrong = [];
     for (let last = false; !last; Reveal.next()) {
@@ -292,6 +296,10 @@ def test_the_site_works_without_a_network(page, tmp_path, capsys):
             assert barriers(page) == [], f"{path.name}, {theme}"
         page.set_viewport_size(PHONE)
         assert page.evaluate("document.documentElement.scrollWidth") == PHONE["width"], path.name
+        page.emulate_media(media="print")
+        page.set_viewport_size(PAPER)
+        assert page.evaluate(CUT) == [], f"{path.name}: cut on paper"
+        page.emulate_media(media="screen")
         page.set_viewport_size(SCREEN)
         assert page.evaluate(MOVE) == [[name, True] for name in sliders(path)], path.name
         assert seen["pictures"] == [True] * pictures(read(path)) and seen["wrong"] == 0, path.name
