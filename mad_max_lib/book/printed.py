@@ -9,7 +9,7 @@ CHROMIUM = next(filter(None, map(shutil.which, ["chromium", "google-chrome", "ch
 FOOT = '<div style="font-size: 8px; width: 100%; text-align: center"><span class="pageNumber"></span></div>'
 SCREEN_ONLY = ".headerlink, script, details.hide"  # the last one folds code
 PAGE = """<!DOCTYPE html><html lang="en"><head><meta charset="utf-8"><title>{title}</title>{styles}
-<style>@page {{ size: A4; margin: 18mm 16mm; }} html {{ font-size: 12px; }}
+<style>@page {{ size: A4; margin: 18mm 16mm; }}
 section.chapter {{ break-before: page; }} img, tr, blockquote {{ break-inside: avoid; }}</style>
 <script>window.MathJax = {{ options: {{ processHtmlClass: "math" }} }};</script>
 <script defer src="_static/tex-svg.js"></script></head><body><article class="bd-article">
