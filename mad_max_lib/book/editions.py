@@ -142,20 +142,17 @@ def _web_pages(folder, moving):
         (static / "sliders").mkdir(parents=True)
         (static / "living.js").write_text(living.SCRIPT, "utf-8")
         (static / "living.css").write_text(living.STYLE, "utf-8")
-        names = []
         for path in publish.pages():
             nb = nbformat.read(path, as_version=4)
+            nb.cells = [cell for cell in nb.cells if "navigation" not in tags(cell)]  # the site has its own
             for cell in nb.cells:
                 _speak(cell, sliders.get(path, {}).get(cell.id), static / "sliders")
-            # web pages have a navigation of their own
-            nb.cells = [cell for cell in nb.cells if "navigation" not in tags(cell)]
-            for cell in nb.cells:
                 if "jupyter" in cell.metadata:  # code that a first reading can do without
                     cell.metadata.tags = ["hide-input"]
                 if cell.cell_type == "markdown":  # an empty line, so that a fold's formulas are read as such
                     cell.source = re.sub("(</summary>)|(</details>)", r"\1\n\n\2", cell.source)
             nbformat.write(nb, Path(work) / path.name)
-            names.append(path.stem)
+        names = [path.stem for path in publish.pages()]
         contents = "\n".join(["# " + TITLE, "", "```{toctree}", ":maxdepth: 1", "", *names, "```", ""])
         (Path(work) / "index.md").write_text(contents, "utf-8")
         Sphinx(work, None, folder, Path(work) / "doctrees", "html", status=None,
@@ -189,8 +186,7 @@ def pdf(folder):
     """Write the whole book as book.pdf, without folded code; needs Chromium and playwright."""
     with tempfile.TemporaryDirectory() as work:
         _web_pages(work, moving=False)
-        stems = [path.stem for path in publish.pages()]
-        printed.print_site(work, TITLE, stems, Path(folder) / "book.pdf")
+        printed.print_site(work, TITLE, [path.stem for path in publish.pages()], Path(folder) / "book.pdf")
 
 
 # --- notebooks for Colab ---------------------------------------------------------------------------------

@@ -58,8 +58,7 @@ STYLE = """\
 .mm-sliders input { width: min(420px, 60%); }
 .mm-sliders img { background: white; }
 @media print {
-    html { font-size: 12px; }
-    pre { white-space: pre-wrap; }
+    html { font-size: 12px; } pre { white-space: pre-wrap; }
     details.hide, .mm-sliders label { display: none; }
 }
 """
