@@ -178,7 +178,10 @@ class Reader:
         number = slider.locator(".widget-readout")  # the handle's own aria-valuenow has one decimal only
         if picture.count() != 1:
             return self.problems.append(f"{name} has no picture")
-        if picture.evaluate("picture => picture.width > picture.naturalWidth"):
+        # before it is decoded its natural width is 0
+        if picture.evaluate(
+            "async picture => { await picture.decode(); return picture.width > picture.naturalWidth }"
+        ):
             self.problems.append(f"{name} has a stretched picture")
         changed, before = False, inside(picture)
         handle.focus()
