@@ -20,11 +20,11 @@ exercise(
     },
     equal=within(2e-3),
     otherwise=lambda got, truth: (
-        "your p is off. What are the derivative of the output along p, of the loss along p, and the step?"
+        "your p is off. What are the derivative of the output in p, of the loss in p, and the step?"
         if abs(got[0] - truth[0]) > 2e-3
         else "your p is right, your beta is not. Which function of p is beta?"
     ),
-    why="The derivative of the output along p is 0.420, as at u = 2. "
+    why="The derivative of the output in p is 0.420, as at u = 2. "
     "That of the loss is 0.5 * 0.420 = 0.210. The step of size 2 goes to p = -0.420, "
     "and sig(-0.420) = 0.397.",
 )
@@ -94,7 +94,7 @@ exercise(
     wrong={
         _gradient_mean: "your values are N times too small. Does g know already how the loss averages?",
         _gradient_eta: "you stop at eta. How does eta change when p does?",
-        _gradient_beta: "these are derivatives along beta. Along which number does the layer learn?",
+        _gradient_beta: "these are derivatives in beta. In which number does the layer learn?",
         _gradient_without_g: "your result does not depend on g. How does the loss change with an output?",
         _gradient_one_u: "one factor u is missing. "
         "One stands before the sigmoid: where does the other come from?",
@@ -108,7 +108,7 @@ exercise(
         f"unit 0 should get {truth[0]:.4f} and gets {got[0]:.4f}. "
         "Which factors has the formula, and over which axis is the sum?"
     ),
-    why="Each output contributes the derivative of the loss along it, times its derivative along p. "
+    why="Each output contributes the derivative of the loss in it, times its derivative in p. "
     "One p serves all N inputs of its unit, so the contributions of a column add up.",
 )
 
