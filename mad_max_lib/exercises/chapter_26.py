@@ -60,8 +60,8 @@ def _vq_scaled_values(scores, beta):
     return beta_vq(scores, beta) * (beta / (1 - beta) if beta < 1 else 1)
 
 
-def _vq_largest_weight_only(scores, beta):
-    """The winner's score times its weight."""
+def _vq_largest_share_only(scores, beta):
+    """The winner's score times its share."""
     if beta == 1:
         return scores.max(axis=-1)
     e = np.exp(beta / (1 - beta) * (scores - scores.max(axis=-1, keepdims=True)))
@@ -75,8 +75,8 @@ def _vq_mix_of_ends(scores, beta):
 def _vq_overflow(scores, beta):
     if beta == 1:
         return scores.max(axis=-1)
-    weights = np.exp(beta / (1 - beta) * scores)
-    return (weights * scores).sum(axis=-1) / weights.sum(axis=-1)
+    shares = np.exp(beta / (1 - beta) * scores)
+    return (shares * scores).sum(axis=-1) / shares.sum(axis=-1)
 
 
 def _vq_one_maximum(scores, beta):
@@ -141,10 +141,10 @@ def _which_beta(got, truth, scores, beta):
     if beta == 0.02:
         return "beta = 0.02 is off, with scores from -100 to 100. Does a score far behind count nothing?"
     if np.abs(scores).max() > 30:
-        return "large scores go wrong. Do a row's weights change when a number is added to all its scores?"
+        return "large scores go wrong. Do a row's shares change when a number is added to all its scores?"
     if beta in (0, 1):
         counts = "only the entropy counts" if beta == 0 else "the entropy does not count"
-        return f"beta = {beta:g} is off. What are the weights if {counts}?"
+        return f"beta = {beta:g} is off. What are the shares if {counts}?"
     return f"beta = {beta} is off. What is eta there, and what does it multiply?"
 
 
@@ -158,17 +158,17 @@ exercise(
     ],
     equal=within(1e-13, rtol=1e-11),
     wrong={
-        _vq_beta_for_eta: "at beta = 1/2 your weights are too even. "
+        _vq_beta_for_eta: "at beta = 1/2 your shares are too even. "
         "What multiplies the scores, beta or something larger?",
         _vq_log_sum_exp: "your output lies above the largest score. Can an average of the scores do that?",
-        _vq_not_normalised: "at beta = 0 you add the scores up. What do the weights add up to?",
-        _vq_scaled_values: "your weights seem right, but you average eta times the scores. "
+        _vq_not_normalised: "at beta = 0 you add the scores up. What do the shares add up to?",
+        _vq_scaled_values: "your shares seem right, but you average eta times the scores. "
         "What does a piece return?",
-        _vq_largest_weight_only: "you multiply the largest score by its weight. Where are the other pieces?",
+        _vq_largest_share_only: "you multiply the largest score by its share. Where are the other pieces?",
         _vq_mix_of_ends: "you mix the mean and the maximum. "
-        "Which *one* list of weights does the theorem name?",
+        "Which *one* list of shares does the theorem name?",
         _vq_overflow: "scores near 1000 go wrong. "
-        "What may be taken away from all scores of a row without changing the weights?",
+        "What may be taken away from all scores of a row without changing the shares?",
         _vq_one_maximum: "one row with scores near 2000 spoils another near 0. "
         "Which maximum belongs to a row?",
         _vq_small_number: "nearly right, but at beta = 1 a small number in place of 0 is not exact. "
@@ -176,7 +176,7 @@ exercise(
         _vq_beta_cut_off: "nearly right, but you replace a beta near 1 by another. "
         "Which betas have an eta, and what is the output at the one that has none?",
         _vq_early_maximum: "for a beta slightly below 1 you return the maximum. "
-        "Have two scores that differ by 0.001 very different weights there?",
+        "Have two scores that differ by 0.001 very different shares there?",
         _vq_shift_by_mean: "some large scores still overflow. "
         "After your shift by the row's mean, can a score be far above 0? Which shift prevents that?",
         _vq_shift_by_first: "some large scores still overflow. "
@@ -197,28 +197,28 @@ exercise(
     solution=[1.333, 1.873, 2.0],
     wrong={
         (1.0, 2 / (1 + np.exp(-2)), 2.0): "that is the unit with the pieces 0 and u. "
-        "How many pieces share the weight here?",
-        (1.0, 2 * _TWICE, 2.0): "at beta = 1/2 and 1 you are right. At beta = 0, how many weights are equal?",
+        "How many pieces have a share here?",
+        (1.0, 2 * _TWICE, 2.0): "at beta = 1/2 and 1 you are right. At beta = 0, how many shares are equal?",
         (4 / 3, 2 / (1 + np.exp(-2)), 2.0): "at beta = 0 and 1 you are right. At beta = 1/2, how many terms "
         "does the sum of the exponentials have?",
-        (2.0, 2.0, 2.0): "that is the maximum. Does piece 0 lose all its weight at beta = 0 and 1/2?",
-        (4 / 3, _TWICE, 1.0): "at beta = 1/2 and 1 you give the weight of the two equal pieces. "
+        (2.0, 2.0, 2.0): "that is the maximum. Does piece 0 lose all its share at beta = 0 and 1/2?",
+        (4 / 3, _TWICE, 1.0): "at beta = 1/2 and 1 you give the share of the two equal pieces. "
         "What do they return at u = 2?",
-        (2 / 3, _TWICE, 1.0): "those are weights. Which scores are averaged with them?",
+        (2 / 3, _TWICE, 1.0): "those are shares. Which scores are averaged with them?",
         (2 / 3, _TWICE, 2.0): "for beta < 1 only one of the two equal pieces enters your average. "
         "Which scores are averaged?",
         (4 / 3, 2 * _TWICE, 4.0): "at beta = 1 you add both winners. "
-        "What do the weights of all pieces add up to?",
+        "What do the shares of all pieces add up to?",
     },
     equal=within(6e-3),
     otherwise=lambda got, truth: (
         "nearly, but two decimals are asked for. What is the second one?"
         if np.abs(got - truth).max() < 0.06
         else f"your output at beta = {(0, '1/2', 1)[int(np.abs(got - truth).argmax())]} is off. "
-        "Which three scores does the unit have at u = 2, and which weights?"
+        "Which three scores does the unit have at u = 2, and which shares?"
     ),
-    why="At beta = 0 each of the three pieces has the weight 1/3: (0 + 2 + 2)/3. At beta = 1/2 the two equal "
-    "pieces together have the weight 2e²/(1 + 2e²) = 0.9366, and the output is twice that, 1.873. "
+    why="At beta = 0 each of the three pieces has the share 1/3: (0 + 2 + 2)/3. At beta = 1/2 the two equal "
+    "pieces together have the share 2e²/(1 + 2e²) = 0.9366, and the output is twice that, 1.873. "
     "Swish returns 1.762 there, so two units with the same maximum can soften differently. "
     "For any eta the unit is u sig(eta u + log 2): a swish whose sigmoid is shifted to the left. "
     "At beta = 1 it is the ReLU again.",
@@ -269,7 +269,7 @@ exercise(
         _enough(np.log2): _TOO_LARGE + "Why should log2(R) stand above eta?",
         _enough(lambda R: R): _TOO_LARGE + "Why should R stand above eta?",
         _enough(lambda R: 0.2785 * (R - 1)): _TOO_LARGE + "Do R - 1 pieces all pull "
-        "as strongly as one alone, when they share the weight?",
+        "as strongly as one alone, when they divide the share?",
         _enough(lambda R: lambertw(R / np.e).real): "your beta is a little too large. "
         "How many pieces are there besides the winner?",
         _enough(lambda R: lambertw(R - 1).real): "your beta is too large. What is R - 1 divided by in the "
