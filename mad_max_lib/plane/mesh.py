@@ -56,50 +56,48 @@ class Mesh:
         above : (F', U / 64) packed bits, on which side of each line every face lies
         origin : (F',) which face it was before
         """
-        self._h, self._on = h, on
-        self._above, self._below = _pack(h > self._on), _pack(h < -self._on)
+        self._h, self._on, self._sides = h, on, _sides(h, on)
         self._V, self._E = len(self.xy), len(self.ends)
-        corners = self._subdivide(0, self.vertex, self.edge, self.start)
-        origin, done = np.arange(len(self.start) - 1), []
+        vertex, edge, size = self._subdivide(0, self.vertex, self.edge, np.diff(self.start))
+        origin, done = np.arange(len(size)), []
         while True:
-            above = np.bitwise_or.reduceat(self._above[corners[0]], corners[2][:-1])
-            cut = above & np.bitwise_or.reduceat(self._below[corners[0]], corners[2][:-1])
-            whole = ~cut.any(1)
-            done.append((*_faces(*corners, whole), above[whole], origin[whole]))
-            if whole.all():
+            sides = np.bitwise_or.reduceat(self._sides[vertex], size.cumsum() - size)
+            cut = sides[:, 0] & sides[:, 1]
+            some = cut.any(1)
+            done.append((vertex, edge, size, ~some, sides[:, 0], origin))
+            if not some.any():
                 break
-            corners, origin = self._split(*_faces(*corners, ~whole), cut[~whole], origin[~whole])
-        vertex, edge, starts, above, origin = (list(part) for part in zip(*done, strict=True))
-        self.vertex, self.edge = np.concatenate(vertex), np.concatenate(edge)
-        self.start = np.concatenate([[0], np.cumsum(np.concatenate([np.diff(start) for start in starts]))])
+            vertex, edge, size = self._split(*_faces(vertex, edge, size, some), cut[some])
+            origin = np.concatenate([origin[some]] * 2)
+        vertex, edge, size, whole, above, origin = map(np.concatenate, zip(*done, strict=True))
+        self.vertex, self.edge, size = _faces(vertex, edge, size, whole)
+        self.start = np.append(0, size.cumsum())
         self.xy, self.ends = self.xy[: self._V], self.ends[: self._E]
-        h, self._h, self._above, self._below = self._h[: self._V], None, None, None
-        return h, np.concatenate(above), np.concatenate(origin)
+        h, self._h, self._sides = self._h[: self._V], None, None
+        return h, above[whole], origin[whole]
 
-    def _split(self, vertex, edge, start, cut, origin):
+    def _split(self, vertex, edge, size, cut):
         """Split every face along the first function that cuts it; those that cut new edges add vertices."""
-        n, word = len(cut), (cut != 0).argmax(1)
+        n, word, end = len(cut), (cut != 0).argmax(1), size.cumsum()
         bit = cut[np.arange(n), word]
-        bit &= ~bit + np.uint64(1)  # the lowest
-        face = np.repeat(np.arange(n), np.diff(start))
-        up = (self._above[vertex, word[face]] & bit[face]) != 0
-        after, before = np.arange(1, len(vertex) + 1), np.arange(-1, len(vertex) - 1)
-        after[start[1:] - 1], before[start[:-1]] = start[:-1], start[1:] - 1
-        enter, leave = np.flatnonzero(~up & up[after]), np.flatnonzero(~up & up[before])
+        bit &= -bit  # the lowest
+        face = np.arange(n).repeat(size)
+        up = (self._sides[vertex, 0, word[face]] & bit[face]) != 0
+        down, after = ~up, np.arange(1, len(vertex) + 1)
+        after[end - 1] = end - size
+        up_next = up[after]
+        enter, leave = (down & up_next).nonzero()[0], after[(up & ~up_next).nonzero()[0]]
         chord = self._E + np.arange(n)
-        self.ends = _append(self.ends, self._E, np.stack([vertex[enter], vertex[leave]], 1))
+        self.ends = _append(self.ends, self._E, vertex[np.array([enter, leave]).T])
         self._E += n
-        upper, lower = edge.copy(), edge.copy()
+        upper, lower, above = edge.copy(), edge, np.add.reduceat(up, end - size, dtype=int)
         upper[leave], lower[enter] = chord, chord
-        keep = up.copy()
-        keep[enter] = keep[leave] = True
-        counts = [np.add.reduceat(side, start[:-1], dtype=int) for side in (keep, ~up)]
-        vertex = np.concatenate([vertex[keep], vertex[~up]])
-        edge = np.concatenate([upper[keep], lower[~up]])
-        start = np.concatenate([[0], np.cumsum(np.concatenate(counts))])
-        return self._subdivide(chord[0], vertex, edge, start), np.concatenate([origin, origin])
+        up[enter] = up[leave] = True
+        vertex = np.concatenate([vertex[up], vertex[down]])
+        edge = np.concatenate([upper[up], lower[down]])
+        return self._subdivide(chord[0], vertex, edge, np.concatenate([above + 2, size - above]))
 
-    def _subdivide(self, new, vertex, edge, start):
+    def _subdivide(self, new, vertex, edge, size):
         """Put a vertex wherever a function changes sign strictly inside an edge, from edge ``new`` on.
 
         Three functions change sign on edge e; the second and the third at places that cannot be told apart:
@@ -109,43 +107,45 @@ class Mesh:
                e     E        E+1             a face that walks from b to a meets E+1, E, e
         """
         a, b = self.ends[new : self._E].T
-        which, unit = _bits(self._above[a] & self._below[b] | self._below[a] & self._above[b])
+        across = self._sides[a] & self._sides[b][:, ::-1]
+        which, unit = _bits(across[:, 0] | across[:, 1])
         if not len(which):
-            return vertex, edge, start
+            return vertex, edge, size
         at_a, at_b = self._h[a[which], unit], self._h[b[which], unit]
-        t, blur = at_a / (at_a - at_b), self._on[unit] / abs(at_a - at_b)
+        step = at_a - at_b
+        t, blur = at_a / step, self._on[unit] / abs(step)
         order = np.lexsort((t, which))
         which, unit, t, blur = which[order], unit[order], t[order], blur[order]
         apart = np.ones(len(t), bool)  # lines that meet on the edge share a vertex there
         apart[1:] = (which[1:] > which[:-1]) | (t[1:] - t[:-1] > np.maximum(blur[1:], blur[:-1]))
-        number, which, t = np.cumsum(apart) - 1, which[apart], t[apart]
+        number, which, t = apart.cumsum() - 1, which[apart], t[apart]
         a, b, V, E, M = a[which], b[which], self._V, self._E, len(t)
         if V + M > self.limit:
             raise TooLarge
-        h = self._h[a]
-        h += t[:, None] * (self._h[b] - h)
+        h, part = self._h[a], t[:, None]
+        h += part * (self._h[b] - h)
         h[number, unit] = 0
         self.added.append((V, a, b, t))
-        self.xy = _append(self.xy, V, self.xy[a] + t[:, None] * (self.xy[b] - self.xy[a]))
+        self.xy = _append(self.xy, V, self.xy[a] + part * (self.xy[b] - self.xy[a]))
         self._h = _append(self._h, V, h)
-        self._above = _append(self._above, V, _pack(h > self._on))
-        self._below = _append(self._below, V, _pack(h < -self._on))
-        # edge e from a to b becomes e, first[e], first[e] + 1 ... along its new vertices
-        ends = np.stack([np.arange(V, V + M), np.arange(V + 1, V + M + 1)], 1)
-        last = np.append(which[1:] > which[:-1], True)
-        ends[last, 1] = b[last]
-        self.ends[new + which[last], 1] = V + np.flatnonzero(np.append(True, last[:-1]))
+        self._sides = _append(self._sides, V, _sides(h, self._on))
+        # edge e from a to b becomes e, E + first[e], E + first[e] + 1 ... along its new vertices
+        count = np.bincount(which, minlength=E - new + 1)  # a last 0 for the edges before
+        first, halved = count.cumsum() - count, count.nonzero()[0]
+        ends = V + np.arange(M)[:, None] + np.arange(2)
+        ends[first[halved + 1] - 1, 1] = self.ends[new + halved, 1]
+        self.ends[new + halved, 1] = V + first[halved]
         self.ends = _append(self.ends, E, ends)
         self._V, self._E = V + M, E + M
-        count = np.bincount(which, minlength=E - new)
-        first, old = np.cumsum(count) - count, np.maximum(edge - new, 0)
-        m = np.where(edge < new, 0, count[old])
-        i, begin = np.repeat(np.arange(len(edge)), m + 1), np.cumsum(m + 1) - m - 1
-        j, forward = np.arange(len(i)) - begin[i], vertex[i] == self.ends[edge[i], 0]
-        m, base = m[i], first[old[i]]
-        corner = np.where(j == 0, vertex[i], V + base + np.where(forward, j - 1, m - j))
-        place = np.where(forward, j - 1, m - 1 - j)
-        return corner, np.where(place < 0, edge[i], E + base + place), np.append(begin, len(i))[start]
+        old = np.maximum(edge - new, -1)
+        more = count[old]
+        i, begin = np.arange(len(edge)).repeat(more), more.cumsum() - more
+        j, forward = np.arange(len(i)), vertex[i] == self.ends[edge[i], 0]
+        along, place = first[old[i]] + np.where(forward, j - begin[i], (begin + more)[i] - 1 - j), i + j
+        size = size + np.add.reduceat(more, size.cumsum() - size)
+        vertex, edge = vertex.repeat(more + 1), edge.repeat(more + 1)
+        vertex[place + 1], edge[place + forward] = V + along, E + along
+        return vertex, edge, size
 
     def merge(self, label):
         """Join faces of equal label that form a convex whole; returns one old face for each new one.
@@ -156,9 +156,10 @@ class Mesh:
         """
         _, group, times = np.unique(label, return_inverse=True, return_counts=True)
         alone = times[group] == 1
-        vertex, edge, start = _faces(self.vertex, self.edge, self.start, ~alone)
+        size = np.diff(self.start)
+        vertex, edge, inner = _faces(self.vertex, self.edge, size, ~alone)
         _, first, group = np.unique(group[~alone], return_index=True, return_inverse=True)
-        owner = np.repeat(group, np.diff(start))
+        owner = np.repeat(group, inner)
         _, place, times = np.unique(owner * len(self.ends) + edge, return_inverse=True, return_counts=True)
         outer = np.flatnonzero(times[place] == 1)
         begin, owner, V = vertex[outer], owner[outer], len(self.xy)
@@ -175,10 +176,10 @@ class Mesh:
         if len(here) or len(corner) != len(outer):
             raise RuntimeError("faces of one label do not join to convex ones")
         corner, sizes = corner[np.argsort(face, kind="stable")], np.bincount(face, minlength=len(first))
-        rest, rest_edge, start = _faces(self.vertex, self.edge, self.start, alone)
+        rest, rest_edge, size = _faces(self.vertex, self.edge, size, alone)
         self.vertex = np.concatenate([rest, vertex[corner]])
         self.rename_edges(np.concatenate([rest_edge, edge[corner]]))
-        self.start = np.concatenate([[0], np.cumsum(np.concatenate([np.diff(start), sizes]))])
+        self.start = np.append(0, np.cumsum(np.append(size, sizes)))
         return np.concatenate([np.flatnonzero(alone), np.flatnonzero(~alone)[first]])
 
     def rename_edges(self, edge):
@@ -236,12 +237,12 @@ def cut_candidates(mesh, candidates, on):
     return best, codes[kept], origin[kept]
 
 
-def _pack(bits):
-    """Booleans (V, U) as 64-bit words."""
-    packed = np.packbits(bits, axis=1, bitorder="little")
-    words = np.zeros((len(bits), -(-packed.shape[1] // 8)), np.uint64)
-    words.view(np.uint8)[:, : packed.shape[1]] = packed
-    return words
+def _sides(h, on):
+    """Packed bits (V, 2, U / 64): above which of the zero lines every vertex lies, and below which."""
+    bits = np.zeros((len(h), 2, -(-h.shape[1] // 64) * 64), bool)
+    np.greater(h, on, out=bits[:, 0, : h.shape[1]])
+    np.less(h, -on, out=bits[:, 1, : h.shape[1]])
+    return np.packbits(bits, axis=2, bitorder="little").view(np.uint64)
 
 
 def _append(array, n, rows):
@@ -256,17 +257,14 @@ def _append(array, n, rows):
 
 def _bits(words):
     """Row and column of every bit that is set."""
-    row, word = words.nonzero()
-    which, bit = np.unpackbits(
-        words[row, word].view(np.uint8).reshape(-1, 8), axis=1, bitorder="little"
-    ).nonzero()
-    return row[which], 64 * word[which] + bit
+    bits = np.unpackbits(words.view(np.uint8), bitorder="little").view(bool)
+    return np.divmod(bits.nonzero()[0], 64 * words.shape[1])
 
 
-def _faces(vertex, edge, start, chosen):
-    """The corners of the chosen faces, and where each face begins among them."""
-    corner = np.repeat(chosen, np.diff(start))
-    return vertex[corner], edge[corner], np.concatenate([[0], np.cumsum(np.diff(start)[chosen])])
+def _faces(vertex, edge, size, chosen):
+    """The corners of the chosen faces, and how many each of them has."""
+    corner = chosen.repeat(size)
+    return vertex[corner], edge[corner], size[chosen]
 
 
 def following(vertex, start):

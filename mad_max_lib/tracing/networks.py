@@ -42,7 +42,7 @@ def copied(model, dtype):
         return model
     attributes = [vars(module) for module in model.modules()]
     kept = [t for t in tensors_in(attributes) if not t.is_leaf or not isinstance(t, torch.nn.Parameter)]
-    memo = {id(t): t.detach().to(dtype) if t.is_floating_point() else t.detach().clone() for t in kept}
+    memo = {id(t): t.detach().to(dtype if t.is_floating_point() else t.dtype, copy=True) for t in kept}
     return copy.deepcopy(model, memo).to(dtype)
 
 

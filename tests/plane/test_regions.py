@@ -247,12 +247,13 @@ def test_a_float32_model_is_read_in_float64():
     assert p.check()["jump"] < 1e-13
 
 
-def test_a_partition_is_a_snapshot():
-    model = mlp(2, 16, 16, 3)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_a_partition_is_a_snapshot(dtype):
+    model = nn.Sequential(nn.Linear(2, 16), nn.BatchNorm1d(16), nn.ReLU(), mlp(16, 16, 3)).to(dtype).eval()
     expected, p = mm.partition(copy.deepcopy(model)), mm.partition(model)
     with torch.no_grad():
-        for parameter in model.parameters():
-            parameter += 1
+        for tensor in [*model.parameters(), model[1].running_mean]:
+            tensor += 1
     assert (p.A == expected.A).all() and (p.b == expected.b).all()
     p.check()
     points = random_points(SQUARE, 100)
