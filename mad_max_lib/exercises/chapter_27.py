@@ -215,6 +215,68 @@ def check_27_4(attempt):
         )
 
 
+def select(validation, test):
+    best = validation.argmax(axis=0)
+    return test[best, np.arange(len(best))]
+
+
+def _select_by_test(validation, test):
+    return test.max(axis=0)
+
+
+def _select_for_all(validation, test):
+    """One step size for all data sets."""
+    return test[validation.mean(axis=1).argmax()]
+
+
+def _select_validation(validation, test):
+    return validation.max(axis=0)
+
+
+def _select_mean(validation, test):
+    return test.mean(axis=0)
+
+
+def _select_lowest(validation, test):
+    return test[validation.argmin(axis=0), np.arange(test.shape[1])]
+
+
+def _select_reversed(validation, test):
+    """Chosen by the test accuracies, scored on validation."""
+    return validation[test.argmax(axis=0), np.arange(test.shape[1])]
+
+
+def _select_test_for_all(validation, test):
+    return test[test.mean(axis=1).argmax()]
+
+
+_accuracies = [50 + 3 * _rng.normal(size=(2, T, S)) for T, S in ((3, 6), (4, 5))]
+_accuracies[1][0, [0, 2], 1] = 60.0  # a tie: the first counts
+
+exercise(
+    "27.5",
+    solution=select,
+    cases=[tuple(pair) for pair in _accuracies],
+    wrong={
+        _select_by_test: "you return the highest test accuracy of each data set. May test points choose?",
+        _select_for_all: "all your data sets take the same step size. May each have its own?",
+        _select_validation: "you return validation accuracies. On which points is an arm judged?",
+        _select_mean: "you average over the step sizes. How many of them are chosen on a data set?",
+        _select_lowest: "you take the step size with the lowest validation accuracy. Is accuracy a loss?",
+        _select_reversed: "you choose on test points and judge on validation. Is that the right way round?",
+        _select_test_for_all: "one step size, chosen by test accuracies, serves all your data sets. "
+        "Which points may choose?",
+    },
+    otherwise=lambda got, truth, validation, test: (
+        f"on data set {int(np.argmax(~np.isclose(got, truth)))} you return "
+        f"{got[np.argmax(~np.isclose(got, truth))]:.2f}. "
+        "Which row has this data set's highest validation accuracy?"
+    ),
+    why="The validation accuracies alone choose the row, one for each data set. "
+    "A highest test accuracy would be too good, as chance then helps to choose.",
+)
+
+
 def match(hard, target):
     a = target.std() / hard.std()
     return a, target.mean() - a * hard.mean()
@@ -271,7 +333,7 @@ def _match_off(got, truth, hard, target):
 _u = _rng.normal(size=400)
 
 exercise(
-    "27.5",
+    "27.6",
     solution=match,
     cases=[
         (np.maximum(_u, 0), _u / (1 + np.exp(-_u))),
@@ -292,68 +354,6 @@ exercise(
     otherwise=_match_off,
     why="Only a changes the standard deviation, so it is the ratio of the two. "
     "Then c makes up what is missing in the mean.",
-)
-
-
-def select(validation, test):
-    best = validation.argmax(axis=0)
-    return test[best, np.arange(len(best))]
-
-
-def _select_by_test(validation, test):
-    return test.max(axis=0)
-
-
-def _select_for_all(validation, test):
-    """One step size for all data sets."""
-    return test[validation.mean(axis=1).argmax()]
-
-
-def _select_validation(validation, test):
-    return validation.max(axis=0)
-
-
-def _select_mean(validation, test):
-    return test.mean(axis=0)
-
-
-def _select_lowest(validation, test):
-    return test[validation.argmin(axis=0), np.arange(test.shape[1])]
-
-
-def _select_reversed(validation, test):
-    """Chosen by the test accuracies, scored on validation."""
-    return validation[test.argmax(axis=0), np.arange(test.shape[1])]
-
-
-def _select_test_for_all(validation, test):
-    return test[test.mean(axis=1).argmax()]
-
-
-_accuracies = [50 + 3 * _rng.normal(size=(2, T, S)) for T, S in ((3, 6), (4, 5))]
-_accuracies[1][0, [0, 2], 1] = 60.0  # a tie: the first counts
-
-exercise(
-    "27.6",
-    solution=select,
-    cases=[tuple(pair) for pair in _accuracies],
-    wrong={
-        _select_by_test: "you return the highest test accuracy of each data set. May test points choose?",
-        _select_for_all: "all your data sets take the same step size. May each have its own?",
-        _select_validation: "you return validation accuracies. On which points is an arm judged?",
-        _select_mean: "you average over the step sizes. How many of them are chosen on a data set?",
-        _select_lowest: "you take the step size with the lowest validation accuracy. Is accuracy a loss?",
-        _select_reversed: "you choose on test points and judge on validation. Is that the right way round?",
-        _select_test_for_all: "one step size, chosen by test accuracies, serves all your data sets. "
-        "Which points may choose?",
-    },
-    otherwise=lambda got, truth, validation, test: (
-        f"on data set {int(np.argmax(~np.isclose(got, truth)))} you return "
-        f"{got[np.argmax(~np.isclose(got, truth))]:.2f}. "
-        "Which row has this data set's highest validation accuracy?"
-    ),
-    why="The validation accuracies alone choose the row, one for each data set. "
-    "A highest test accuracy would be too good, as chance then helps to choose.",
 )
 
 
