@@ -130,7 +130,7 @@ exercise(
     },
     otherwise="not all are right. For each statement, which row is it about, and does that row say as much?",
     why="1 repeats row A. 2 leaves out the step size: at the own step sizes, row B, no gain is shown. "
-    "3 takes 'not shown' for 'none': row B leaves up to a point open. 4 is row D, whose interval lies "
+    "3 takes 'not shown' for 'none': row B leaves up to 1.1 points open. 4 is row D, whose interval lies "
     "within a point of zero. 5 needs the control at the step size 0.01, which no row has. "
     "6 is true: the interval of row B holds both 0 and 1.",
 )
