@@ -125,7 +125,7 @@ def _vq_returns_shifted(scores, beta):
 _SCORES = 2 * np.random.default_rng(0).normal(size=(30, 4))
 _CLOSE = _SCORES[0].max() + np.array([[0.0, -1e-12, -1e-3, -2.0], [-1e-3, -2e-3, 0.0, -0.05]])
 _LARGE = [
-    (np.array([[1e3, 998.0, 0.0]]), 0.5), (np.array([[2e3, 1998.0, 0.0], [0.5, 0.0, -1.0]]), 0.5),
+    (np.array([[1e3, 998.0, 0.0]]), 0.5), (np.array([[-998.0, -1e3, -1e3], [0.5, 0.0, -1.0]]), 0.5),
     (np.array([[0.0, 998.0, 1e3], [-1e3, 0.0, 1e3], [-1e3, -999.0, -1e3]]), 0.5),
     (np.array([[0.0, 998.0, 1e3], [-1e3, 0.0, 1e3], [40.0, 0.0, -40.0]]), 0.95),
     (np.array([[-100.0, 0.0, 100.0]]), 0.02),
@@ -408,6 +408,13 @@ def _with(V, column):
 
 @exercise("26.7")
 def check_26_7(attempt):
+    example = float(call(attempt, np.array([[1.0], [-1.0]]), np.array([1.0, 0.0]), shape=()))
+    for slip, words in (
+        (0.557, "Is that beta, or eta?"),
+        (0.642, "Is that beta, or 1 - beta?"),
+        (0.527, "How far below its ReLU can one swish lie at most?"),
+    ):
+        ask(abs(example - slip) > 2e-3, f"for the example you return {example:.3f}. {words}")
     rng = np.random.default_rng(7)
     for C, K in ((2, 1), (2, 3), (3, 4), (4, 6), (10, 5), (3, 2)) * 2:
         V, logits = rng.normal(size=(C, K)), 2 * rng.normal(size=C)

@@ -1212,6 +1212,19 @@ def safe_eta(V, logits):
     return 1 + beta / (1 - beta)
 
 
+def safe_eta_itself(V, logits):
+    beta = safe_beta(V, logits)
+    return beta / (1 - beta)
+
+
+def safe_one_minus_beta(V, logits):
+    return 1 - safe_beta(V, logits)
+
+
+def safe_gaps_twice(V, logits):
+    return safe_by(lambda one, other: np.maximum(one - other, 0).sum(), V, logits, gap=2 * 0.2785)
+
+
 def safe_all_rivals_at_once(V, logits):
     return safe_by(lambda one, other: np.maximum(one - other, 0).sum(), V, logits, choose=np.sum)
 
@@ -1804,7 +1817,7 @@ WRONG = {
     "25.7": [fee_as_entropy, fee_winner, fee_shifted, fee_cut_off, fee_cut_off_rescaled],
     "26.7": [
         safe_both_ways, safe_each_logit, safe_log_2, safe_net, safe_runner_up, safe_eta,
-        safe_all_rivals_at_once, safe_at_zero,
+        safe_eta_itself, safe_one_minus_beta, safe_gaps_twice, safe_all_rivals_at_once, safe_at_zero,
     ],
     "27.4": [
         fold_to_half, fold_ratio_of_betas, fold_reversed, fold_without_biases, fold_one_side, fold_twice,
